@@ -1,0 +1,181 @@
+package sip
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+)
+
+// Messages are sipgo's types, so that programs that already use its parser can
+// read ours.
+type (
+	// Request is a SIP request as it was received or will be sent.
+	Request = sipmsg.Request
+	// Response is a SIP response as it was received or will be sent.
+	Response = sipmsg.Response
+	// Header is one header field of a message.
+	Header = sipmsg.Header
+)
+
+// NewHeader makes a header field. Line breaks and other control characters in
+// name or value are replaced by spaces, so that a value taken from elsewhere
+// cannot add header fields of its own.
+func NewHeader(name, value string) Header {
+	return sipmsg.NewHeader(oneLine(name), oneLine(value))
+}
+
+// oneLine replaces control characters by spaces.
+func oneLine(s string) string {
+	if strings.IndexFunc(s, isControl) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+// Network is where an Agent gets its sockets and looks up names. The real
+// network is the default; tests pass a simulated one.
+type Network interface {
+	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
+	Listen(ctx context.Context, network, address string) (net.Listener, error)
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	InterfaceAddrs() ([]netip.Prefix, error)
+}
+
+// Config says how an Agent listens and what it does with what comes in. The
+// zero value listens on an ephemeral port of UDP and TCP and refuses calls.
+// Listen copies it.
+type Config struct {
+	// Network gives sockets and names; nil is the machine's own network.
+	Network Network
+
+	// Listen lists the addresses to bind, such as "udp://127.0.0.1:0" or
+	// "tcp://[::1]:5060". A TCP and a UDP entry with port 0 share one port
+	// number. Nil is "udp://:0" and "tcp://:0".
+	Listen []string
+
+	// UserAgent is the User-Agent and Server header field; empty is "peercall",
+	// "-" sends none.
+	UserAgent string
+
+	// Log receives what an operator should know; nil is silent.
+	Log *slog.Logger
+
+	// Trace is told of each message sent or received, in order per flow. It must
+	// return quickly and must not call the Agent. It never sees a body, a
+	// credential or a header field other than those of Trace.
+	Trace func(Trace)
+
+	// OnInvite is told of each INVITE that would begin a dialog. It is called on
+	// a serial queue of that call's own and must return quickly; what takes
+	// longer belongs on a goroutine of the receiver. Nil answers 480.
+	OnInvite func(*IncomingInvite)
+
+	// OnRequest is told of other requests outside dialogs. Nil answers OPTIONS
+	// with 200 and other methods with 405 and Allow.
+	OnRequest func(*ServerRequest)
+
+	// Accept, when set, is asked about each request outside a dialog before
+	// OnInvite and OnRequest: 0 accepts it, a status code refuses it with that
+	// status, -1 drops it silently. It must return quickly.
+	Accept func(*Request, netip.AddrPort) int
+
+	// MaxTransactions bounds the server transactions alive at once. Requests over
+	// it are answered 503 with Retry-After and no state. 0 is 16384.
+	MaxTransactions int
+}
+
+// Trace is the summary of one message sent or received.
+type Trace struct {
+	Time          time.Time
+	Sent          bool
+	Transport     string // "UDP" or "TCP"
+	Local, Remote netip.AddrPort
+	Start         string // "INVITE sip:bob@example.org" or "180 Ringing"
+	CSeq          string // "1 INVITE"
+	CallID        string
+	Size          int // bytes on the wire
+}
+
+// Account is who we are towards a registrar or a proxy.
+type Account struct {
+	// AOR is the address of record, such as sip:alice@example.org.
+	AOR URI
+	// Username is the user name of the credentials; empty is AOR.User.
+	Username string
+	// Password answers challenges of Registrar and OutboundProxy only.
+	Password string
+	// Registrar is where REGISTER goes; the zero URI is sip:AOR.Host.
+	Registrar URI
+	// OutboundProxy is the first hop of all requests of the account; the zero URI
+	// is Registrar.
+	OutboundProxy URI
+	// Expires is the lifetime asked for; 0 is an hour.
+	Expires time.Duration
+}
+
+// LogValue leaves the password out.
+func (a Account) LogValue() slog.Value {
+	password := ""
+	if a.Password != "" {
+		password = "REDACTED"
+	}
+	return slog.GroupValue(
+		slog.String("aor", a.AOR.String()),
+		slog.String("username", a.username()),
+		slog.String("password", password),
+		slog.String("registrar", a.registrar().String()),
+		slog.String("outbound_proxy", a.proxy().String()),
+	)
+}
+
+// String leaves the password out.
+func (a Account) String() string { return a.AOR.String() }
+
+func (a *Account) username() string {
+	if a.Username != "" {
+		return a.Username
+	}
+	return a.AOR.User
+}
+
+// registrar is the URI that REGISTER is sent to.
+func (a *Account) registrar() URI {
+	if a.Registrar != (URI{}) {
+		return a.Registrar
+	}
+	return URI{Scheme: a.AOR.Scheme, Host: a.AOR.Host, Port: a.AOR.Port}
+}
+
+// proxy is the first hop of the account's requests.
+func (a *Account) proxy() URI {
+	if a.OutboundProxy != (URI{}) {
+		return a.OutboundProxy
+	}
+	return a.registrar()
+}
+
+// OutRequest is a request to send outside a dialog. What is left empty is filled
+// in: To is the URI, From the account's address of record.
+type OutRequest struct {
+	Method      string
+	URI         URI
+	To, From    Address
+	Account     *Account // whose credentials and outbound proxy are used; nil: sent directly
+	Route       []URI    // instead of the account's outbound proxy
+	Header      []Header
+	ContentType string
+	Body        []byte
+}
