@@ -9,8 +9,8 @@
 // between calls.
 //
 // Samples are 16 bit linear. G.711 speaks of 14 bit (mu-law) and 13 bit (A-law) values; they
-// are the upper bits of ours. Encoding rounds as the recommendation's decision values say:
-// to the nearest of the 256 values, exactly.
+// are the upper bits of ours. Encoding follows the recommendation's decision values exactly; a
+// sample on a decision value goes to the interval above, as in the ITU's own software (G.191).
 //
 // # Concurrency
 //
