@@ -1,0 +1,3 @@
+// Package registrar is a small SIP registrar and stateful proxy for
+// development, tests and a LAN.
+package registrar
