@@ -39,25 +39,24 @@
 //
 //   - Make the Sim in the bubble that uses it: a channel from outside is not a
 //     durable wait.
+//
 //   - A mutex of the code under test that is held across a wait for the network
 //     freezes the bubble's clock as soon as another goroutine wants it: waiting
 //     for a mutex is not durable. crypto/tls does so when a connection is shared
 //     before its handshake: call HandshakeContext first.
+//
 //   - pion/ice needs WithNet(host.Transport()), WithMulticastDNSMode(disabled)
 //     and WithDisableActiveTCP, or it opens real sockets. pion/turn needs a
 //     RelayAddressGeneratorStatic with the host's Net.
+//
 //   - If the first DNS look-up of a process is made inside a bubble, by anything
 //     that uses net.Resolver, the next bubble dies ("send on synctest channel
 //     from outside bubble"), because package net keeps a channel made then. Have
-//     TestMain make one that fails:
-//
-//     func TestMain(m *testing.M) {
-//     netsim.WarmResolver()
-//     os.Exit(m.Run())
-//     }
+//     TestMain call WarmResolver before m.Run: it makes one that fails.
 //
 //   - A bubble that hangs hangs until go test's -timeout: only then are the
 //     goroutines shown.
+//
 //   - A test should end with nothing in Open; Close closes what is left so that
 //     the bubble can end.
 //

@@ -3,6 +3,7 @@ package netsim
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -331,8 +332,11 @@ func (h *Host) bind(network string, local netip.AddrPort, inUse func(binding) bo
 
 // family is '4', '6' or 0 for "udp4", "tcp6", "ip" and the like.
 func family(network string) byte {
-	if last := network[len(network)-1]; last == '4' || last == '6' {
-		return last
+	switch {
+	case strings.HasSuffix(network, "4"):
+		return '4'
+	case strings.HasSuffix(network, "6"):
+		return '6'
 	}
 	return 0
 }
