@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"encoding/base64"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -83,12 +84,26 @@ func isBase64(b byte) bool {
 	return b >= 'A' && b <= 'Z' || b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '+' || b == '/' || b == '='
 }
 
-// plain reports whether the line asks for nothing but its key: no MKI, no
-// second key, no session parameters. A lifetime ("|2^31") changes nothing for us.
-func (c Crypto) plain() bool {
-	p, ok := strings.CutPrefix(c.Params, "|")
+// usable reports whether we can do what the line asks for: a key of its suite's
+// length and nothing more. No MKI, no second key, no session parameters; a
+// lifetime ("|2^31") changes nothing for us.
+func (c Crypto) usable() bool {
+	size := 0
+	switch c.Suite {
+	case "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32":
+		size = 16 + 14 // RFC 4568 section 6.2
+	case "AEAD_AES_128_GCM":
+		size = 16 + 12 // RFC 7714 section 14.1
+	case "AEAD_AES_256_GCM":
+		size = 32 + 12
+	}
+	key, err := base64.StdEncoding.DecodeString(c.Key)
+	if err != nil || size == 0 || len(key) != size {
+		return false
+	}
+	lifetime, ok := strings.CutPrefix(c.Params, "|")
 	if !ok {
 		return c.Params == ""
 	}
-	return strings.TrimLeft(strings.TrimPrefix(p, "2^"), "0123456789") == "" && p != ""
+	return lifetime != "" && strings.Trim(strings.TrimPrefix(lifetime, "2^"), "0123456789") == ""
 }

@@ -12,3 +12,23 @@ func isToken(s string) bool {
 	}
 	return s != ""
 }
+
+// isVisible reports whether s is visible ASCII without blanks.
+func isVisible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isLine reports whether s may stand as an attribute's value: no control characters.
+func isLine(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return s != ""
+}
