@@ -13,6 +13,15 @@ import (
 	"time"
 )
 
+// What sip and ice declare.
+var _ interface {
+	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
+	Listen(ctx context.Context, network, address string) (net.Listener, error)
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	InterfaceAddrs() ([]netip.Prefix, error)
+} = (*Host)(nil)
+
 // The kernel's rule without SO_REUSEADDR, for datagram sockets and listeners.
 func TestBind(t *testing.T) {
 	for _, tc := range []struct {

@@ -114,8 +114,8 @@ func (p pion) find(is func(*transport.Interface) bool) (*transport.Interface, er
 	return nil, transport.ErrInterfaceNotFound
 }
 
-// CreateDialer ignores the settings of d but its local address.
-func (p pion) CreateDialer(d *net.Dialer) transport.Dialer { return p }
+// CreateDialer ignores the settings.
+func (p pion) CreateDialer(*net.Dialer) transport.Dialer { return p }
 
 // CreateListenConfig ignores the settings.
 func (p pion) CreateListenConfig(*net.ListenConfig) transport.ListenConfig { return p.h }
