@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
+
+	"github.com/peercall/peercall/ice/internal/quiet"
 )
 
 // agent is one pion agent: one fork, one generation of ICE. It has a vconn per
@@ -79,7 +81,7 @@ func (g *Gatherer) newAgent(o *offer, role Role, remote Description, path *Path)
 		ice.WithCheckInterval(checkInterval), ice.WithMaxBindingRequests(maxBindingRequests),
 		ice.WithHostAcceptanceMinWait(0), ice.WithSrflxAcceptanceMinWait(0), ice.WithPrflxAcceptanceMinWait(0),
 		ice.WithRelayAcceptanceMinWait(wait),
-		ice.WithLoggerFactory(silentPion{}),
+		ice.WithLoggerFactory(quiet.Factory{}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("ice: make agent: %w", err)

@@ -12,6 +12,8 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v5"
 	"github.com/pion/turn/v5"
+
+	"github.com/peercall/peercall/ice/internal/quiet"
 )
 
 // allocate makes a TURN allocation over this base's own socket and returns it as
@@ -20,7 +22,7 @@ func (b *base) allocate(ctx context.Context, server netip.AddrPort, s Server) (*
 	sa := net.UDPAddrFromAddrPort(server)
 	c, err := turn.NewClient(&turn.ClientConfig{
 		Conn: &turnConn{b}, Net: numericNet{}, TURNServerAddr: server.String(), STUNServerAddr: server.String(),
-		Username: s.Username, Password: s.Password, LoggerFactory: silentPion{},
+		Username: s.Username, Password: s.Password, LoggerFactory: quiet.Factory{},
 	})
 	if err != nil {
 		return nil, err
