@@ -1,5 +1,7 @@
 package media
 
+import "time"
+
 // Codec names a payload format as negotiated in SDP (RFC 8866 a=rtpmap, a=fmtp).
 type Codec struct {
 	Name        string // "PCMU", "PCMA", "G722", "telephone-event"
@@ -13,4 +15,23 @@ type Codec struct {
 type Format struct {
 	Rate     int // 8000, 16000 or 48000; 0 means 16000
 	Channels int // 1 or 2; 0 means 1
+}
+
+func (f Format) defaults() Format {
+	if f.Rate == 0 {
+		f.Rate = 16000
+	}
+	if f.Channels == 0 {
+		f.Channels = 1
+	}
+	return f
+}
+
+func (f Format) valid() bool {
+	return (f.Rate == 8000 || f.Rate == 16000 || f.Rate == 48000) && (f.Channels == 1 || f.Channels == 2)
+}
+
+// samples is how many samples, over all channels, last d.
+func (f Format) samples(d time.Duration) int {
+	return int(int64(f.Rate)*int64(d)/int64(time.Second)) * f.Channels
 }

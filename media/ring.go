@@ -1,0 +1,188 @@
+package media
+
+import (
+	"net"
+	"os"
+	"sync"
+)
+
+// ring is a bounded queue of samples between a clock, which never waits, and
+// an application, which does. It allocates nothing after newRing.
+type ring struct {
+	limit deadline
+	ready chan struct{} // one token: something changed for a waiter
+	done  chan struct{} // closed by close
+
+	mu     sync.Mutex // guards what follows
+	buf    []int16
+	start  int // of the oldest sample
+	n      int
+	closed bool
+}
+
+func newRing(size int) *ring {
+	return &ring{
+		limit: newDeadline(),
+		ready: make(chan struct{}, 1),
+		done:  make(chan struct{}),
+		buf:   make([]int16, size),
+	}
+}
+
+// read waits for samples and takes up to len(p).
+func (r *ring) read(p []int16) (int, error) {
+	for {
+		r.mu.Lock()
+		if r.closed {
+			r.mu.Unlock()
+			return 0, net.ErrClosed
+		}
+		n := r.take(p)
+		if r.n > 0 {
+			r.signal() // for another reader
+		}
+		r.mu.Unlock()
+		if n > 0 || len(p) == 0 {
+			return n, nil
+		}
+		if err := r.block(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// write queues all of p and waits while the queue is full.
+func (r *ring) write(p []int16) (n int, err error) {
+	for {
+		r.mu.Lock()
+		if r.closed {
+			r.mu.Unlock()
+			return n, net.ErrClosed
+		}
+		n += r.put(p[n:])
+		if r.n < len(r.buf) {
+			r.signal() // for another writer
+		}
+		r.mu.Unlock()
+		if n == len(p) {
+			return n, nil
+		}
+		if err := r.block(); err != nil {
+			return n, err
+		}
+	}
+}
+
+// block waits for a change, the deadline or the end.
+func (r *ring) block() error {
+	pass := r.limit.wait()
+	select {
+	case <-pass:
+		return os.ErrDeadlineExceeded
+	default:
+	}
+	select {
+	case <-r.ready:
+		return nil
+	case <-pass:
+		return os.ErrDeadlineExceeded
+	case <-r.done:
+		return net.ErrClosed
+	}
+}
+
+// take moves the oldest samples into p. r.mu is held.
+func (r *ring) take(p []int16) int {
+	n := min(len(p), r.n)
+	first := copy(p[:n], r.buf[r.start:])
+	copy(p[first:n], r.buf)
+	r.start = (r.start + n) % len(r.buf)
+	r.n -= n
+	return n
+}
+
+// put appends what fits of p. r.mu is held.
+func (r *ring) put(p []int16) int {
+	n := min(len(p), len(r.buf)-r.n)
+	end := (r.start + r.n) % len(r.buf)
+	first := copy(r.buf[end:], p[:n])
+	copy(r.buf, p[first:n])
+	r.n += n
+	return n
+}
+
+// push appends p and drops the oldest samples to make room. It returns how many.
+func (r *ring) push(p []int16) (dropped int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return 0
+	}
+	if over := len(p) - len(r.buf); over > 0 {
+		p, dropped = p[over:], over
+	}
+	if over := r.n + len(p) - len(r.buf); over > 0 {
+		r.start = (r.start + over) % len(r.buf)
+		r.n -= over
+		dropped += over
+	}
+	r.put(p)
+	r.signal()
+	return dropped
+}
+
+// pull takes up to len(p) samples without waiting.
+func (r *ring) pull(p []int16) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.take(p)
+	if n > 0 {
+		r.signal()
+	}
+	return n
+}
+
+func (r *ring) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n
+}
+
+// clear drops all samples and returns how many.
+func (r *ring) clear() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.n
+	r.start, r.n = 0, 0
+	r.signal()
+	return n
+}
+
+func (r *ring) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.closed = true
+	r.start, r.n = 0, 0
+	close(r.done)
+	r.limitOff()
+}
+
+// limitOff stops the deadline's timer.
+func (r *ring) limitOff() {
+	r.limit.mu.Lock()
+	defer r.limit.mu.Unlock()
+	if r.limit.timer != nil {
+		r.limit.timer.Stop()
+	}
+}
+
+// signal wakes one waiter. r.mu is held, or a spurious wake-up is fine.
+func (r *ring) signal() {
+	select {
+	case r.ready <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,303 @@
+package media
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/peercall/peercall/media/dtmf"
+	"github.com/peercall/peercall/media/resample"
+)
+
+const (
+	ramp     = 5 * time.Millisecond // of fades
+	dtmfJobs = 16                   // SendDTMF calls that may wait
+	pauseFor = time.Second          // of a ',' among digits
+)
+
+// sender is the sending side of a stream; its mutex guards all.
+type sender struct {
+	mu    sync.Mutex
+	t     *Transport
+	cfg   StreamConfig
+	live  bool // started and not stopped
+	stats sendStats
+
+	ssrc   atomic.Uint32
+	seq    uint16
+	ts     uint32 // of the first sample in stage: the next packet's
+	marker bool   // the next packet begins a talk spurt
+
+	// with an Audio
+	fmt     format
+	codec   encoder
+	down    *resample.Resampler
+	frame   []int16 // 20 ms in the Audio's format
+	mono    []int16 // the same, one channel
+	stage   []int16 // samples at the codec's rate that wait for a packet's worth
+	packet  int     // samples of a packet
+	held    bool    // part of a frame waits for the rest, one tick long
+	last    int16   // sample sent last
+	digits  *dtmf.Sender
+	jobs    []*dtmfJob
+	pausing int // ticks of a ','
+
+	// packets only
+	rebase forwarding
+
+	buf [1500 + maxTag]byte
+}
+
+type sendStats struct {
+	packets, bytes, droppedWriter uint64
+	first                         time.Time
+}
+
+// dtmfJob is one SendDTMF. done is closed when it was sent, or failed with err.
+type dtmfJob struct {
+	digits  string
+	done    chan struct{}
+	err     error
+	dropped atomic.Bool
+}
+
+func (s *sender) start(t *Transport, cfg *StreamConfig) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t, s.live, s.marker = t, true, true
+	s.ssrc.Store(random32())
+	s.seq, s.ts = firstSequence(), random32()
+	s.digits = dtmf.NewSender(dtmf.SenderConfig{ClockRate: 8000, PTime: period})
+	return s.apply(cfg)
+}
+
+func (s *sender) update(cfg *StreamConfig) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if (cfg.Audio == nil) != (s.cfg.Audio == nil) {
+		return errors.New("media: update: a stream with an Audio keeps one, a stream without gets none")
+	}
+	return s.apply(cfg)
+}
+
+// apply takes cfg over. The encoder starts afresh only when the codec changes.
+func (s *sender) apply(cfg *StreamConfig) error {
+	old := s.cfg
+	if cfg.Audio == nil {
+		s.cfg = *cfg
+		return nil
+	}
+	f, err := formatOf(cfg.Send)
+	if err != nil {
+		return err
+	}
+	to := cfg.Audio.Format()
+	if s.down == nil || f.rate != s.fmt.rate || old.Audio.Format() != to {
+		down, err := resample.New(to.Rate, f.rate)
+		if err != nil {
+			return fmt.Errorf("media: stream: %w", err)
+		}
+		s.down = down
+		s.frame = make([]int16, to.samples(period))
+		s.mono = make([]int16, 0, len(s.frame))
+	}
+	if s.codec == nil || old.Send.Name != cfg.Send.Name || old.PTime != cfg.PTime {
+		s.ts += uint32(len(s.stage) * f.clock / f.rate) // what is dropped with the stage
+		if old.Send.Name != cfg.Send.Name {
+			s.codec = f.encoder()
+		}
+		s.packet = int(int64(f.rate) * int64(cfg.PTime) / int64(time.Second))
+		s.stage = make([]int16, 0, s.packet+2*int(int64(f.rate)*int64(period)/int64(time.Second)))
+	}
+	s.fmt, s.cfg = f, *cfg
+	return nil
+}
+
+func (s *sender) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live = false
+	for _, j := range s.jobs {
+		j.err = net.ErrClosed
+		close(j.done)
+	}
+	s.jobs = nil
+}
+
+// tick sends what 20 ms of sound amount to. skipped periods had no tick: time
+// went on, and so do the timestamps.
+func (s *sender) tick(skipped int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.live {
+		return
+	}
+	a := s.cfg.Audio
+	if a == nil {
+		s.event(0)
+		return
+	}
+	s.ts += uint32(skipped * s.ticks())
+	n := s.fill(a)
+	s.stage = s.down.Append(s.stage, s.mono)
+	if s.event(s.ts + uint32((len(s.stage)*s.fmt.clock)/s.fmt.rate-s.ticks())) {
+		// An event stands in for the sound of its time.
+		s.ts += uint32(len(s.stage) * s.fmt.clock / s.fmt.rate)
+		s.stage = s.stage[:0]
+	}
+	for len(s.stage) >= s.packet {
+		body := s.codec.Encode(s.buf[rtpHeader:rtpHeader], s.stage[:s.packet])
+		s.write(s.cfg.Send.PayloadType, s.marker, s.ts, len(body))
+		s.marker = false
+		s.ts += uint32(s.packet * s.fmt.clock / s.fmt.rate)
+		s.stage = s.stage[:copy(s.stage, s.stage[s.packet:])]
+	}
+	if n == 0 && len(s.stage) == 0 || a.out.len() == 0 && len(s.stage) == 0 {
+		a.sent()
+	}
+}
+
+// ticks is 20 ms on the RTP clock.
+func (s *sender) ticks() int { return s.fmt.clock * int(period/time.Millisecond) / 1000 }
+
+// fill takes the next 20 ms into s.mono, silence where nothing was written, and
+// returns how many samples of it were.
+func (s *sender) fill(a *Audio) (n int) {
+	channels := a.Format().Channels
+	switch queued := a.out.len(); {
+	case !s.cfg.Sending:
+		// What was captured is taken, so that its writer is paced, and goes nowhere.
+		s.stats.droppedWriter += uint64(a.out.pull(s.frame))
+		s.held = false
+	case queued >= len(s.frame):
+		n = a.out.pull(s.frame)
+		s.held = false
+	case queued > 0 && !s.held:
+		// Less than a frame: the writer is a little behind. Once it may catch up, which
+		// leaves a cushion for the next time.
+		s.held = true
+	case queued > 0:
+		n = a.out.pull(s.frame)
+		s.held = false
+	default:
+		s.held = false
+	}
+	s.mono = mixDown(s.mono[:0], s.frame[:n-n%channels], channels)
+	full := len(s.frame) / channels
+	if got := len(s.mono); got < full {
+		if got > 0 {
+			s.last = s.mono[got-1]
+		}
+		s.mono = s.mono[:full]
+		fadeOut(s.mono[got:], s.last, a.Format().Rate*int(ramp/time.Millisecond)/1000)
+	}
+	s.last = s.mono[full-1]
+	return n
+}
+
+// write sends the payload that lies in buf behind the header's place.
+func (s *sender) write(pt uint8, marker bool, ts uint32, payload int) {
+	b := s.buf[:rtpHeader+payload]
+	b[0], b[1] = 0x80, pt&0x7f
+	if marker {
+		b[1] |= 0x80
+	}
+	binary.BigEndian.PutUint16(b[2:], s.seq)
+	binary.BigEndian.PutUint32(b[4:], ts)
+	binary.BigEndian.PutUint32(b[8:], s.ssrc.Load())
+	s.seq++
+	if err := s.t.writeRTP(b); err != nil {
+		return // counted below; media has no way to repeat itself
+	}
+	if s.stats.packets == 0 {
+		s.stats.first = time.Now()
+	}
+	s.stats.packets++
+	s.stats.bytes += uint64(payload)
+}
+
+// queue adds digits to those that wait.
+func (s *sender) queue(digits string) (*dtmfJob, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.live:
+		return nil, net.ErrClosed
+	case s.cfg.SendDTMF == 0:
+		return nil, errors.New("media: the peer takes no telephone events")
+	case len(s.jobs) >= dtmfJobs:
+		return nil, errors.New("media: too many digits wait")
+	}
+	j := &dtmfJob{digits: digits, done: make(chan struct{})}
+	s.jobs = append(s.jobs, j)
+	return j, nil
+}
+
+// event sends the packet of a telephone event, if one is due now.
+func (s *sender) event(now uint32) bool {
+	s.nextDigit()
+	if s.pausing > 0 {
+		s.pausing--
+		return false
+	}
+	if s.digits.Idle() {
+		return false
+	}
+	if s.cfg.Audio == nil {
+		now = s.rebase.clock(time.Now())
+	}
+	p, ok := s.digits.Next(now)
+	if !ok {
+		return false
+	}
+	body := p.Payload.Append(s.buf[rtpHeader:rtpHeader])
+	s.write(s.cfg.SendDTMF, p.Marker, p.Timestamp, len(body))
+	s.rebase.inserted()
+	return true
+}
+
+// nextDigit moves one digit from the jobs to the event machine when that is idle.
+func (s *sender) nextDigit() {
+	for s.pausing == 0 && len(s.jobs) > 0 && s.digits.Idle() {
+		j := s.jobs[0]
+		if j.digits == "" || j.dropped.Load() || s.cfg.SendDTMF == 0 {
+			close(j.done)
+			s.jobs = s.jobs[1:]
+			continue
+		}
+		d := j.digits[:1]
+		j.digits = j.digits[1:]
+		if d == "," {
+			s.pausing = int(pauseFor / period)
+			continue
+		}
+		_ = s.digits.Queue(d) // checked by SendDTMF; the queue is empty
+	}
+}
+
+// forward sends a packet of another source.
+func (s *sender) forward(h *rtp.Header, payload []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.live:
+		return net.ErrClosed
+	case s.cfg.Audio != nil:
+		return errors.New("media: WritePacket on a stream with an Audio")
+	case !s.cfg.Sending:
+		return nil
+	case len(payload)+rtpHeader+maxTag > min(len(s.buf), max(s.t.mtu, 576)):
+		return fmt.Errorf("media: WritePacket: payload of %d bytes", len(payload))
+	}
+	s.seq, s.ts = s.rebase.next(h, s.seq, s.ts, time.Now())
+	copy(s.buf[rtpHeader:], payload)
+	s.write(h.PayloadType, h.Marker, s.ts, len(payload))
+	s.seq, s.ts = s.rebase.lastSeq+1, s.rebase.lastTS // h may be a late one
+	return nil
+}

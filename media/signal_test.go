@@ -1,0 +1,59 @@
+package media
+
+import (
+	"math"
+	"testing"
+)
+
+// speech is a deterministic speech-like signal: a gliding pitch with harmonics
+// under formants, in syllables with pauses.
+func speech(rate int, seconds float64) []int16 {
+	pcm := make([]int16, int(float64(rate)*seconds))
+	phase := 0.0
+	for i := range pcm {
+		t := float64(i) / float64(rate)
+		pitch := 120 + 30*math.Sin(2*math.Pi*0.7*t)
+		phase += 2 * math.Pi * pitch / float64(rate)
+		v := 0.0
+		for k := 1; float64(k)*pitch < 3200; k++ {
+			f := float64(k) * pitch
+			v += math.Sin(float64(k)*phase) * (math.Exp(-math.Pow((f-600)/250, 2)) + 0.5*math.Exp(-math.Pow((f-1700)/300, 2)) + 0.05)
+		}
+		envelope := math.Max(0, math.Sin(2*math.Pi*2.5*t)) // syllables
+		pcm[i] = int16(2500 * v * envelope)
+	}
+	return pcm
+}
+
+// compare finds the delay of got against sent with the best correlation and
+// returns correlation and signal-to-noise ratio in dB (gain fitted).
+func compare(tb testing.TB, sent, got []int16, maxDelay int) (delay int, corr, snr float64) {
+	tb.Helper()
+	n := min(len(sent), len(got)-maxDelay)
+	if n < 1000 {
+		tb.Fatalf("only %d samples to compare (sent %d, got %d)", n, len(sent), len(got))
+	}
+	score := func(d, step int) float64 {
+		var xy, xx, yy float64
+		for i := 0; i < n; i += step {
+			x, y := float64(sent[i]), float64(got[i+d])
+			xy, xx, yy = xy+x*y, xx+x*x, yy+y*y
+		}
+		if xx == 0 || yy == 0 {
+			return 0
+		}
+		return xy / math.Sqrt(xx*yy)
+	}
+	for d := range maxDelay {
+		if c := score(d, 7); c > corr {
+			corr, delay = c, d
+		}
+	}
+	best, at := 0.0, delay
+	for d := max(0, delay-3); d < min(maxDelay, delay+4); d++ {
+		if c := score(d, 1); c > best {
+			best, at = c, d
+		}
+	}
+	return at, best, 10 * math.Log10(best*best/(1-best*best))
+}
