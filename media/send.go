@@ -295,9 +295,13 @@ func (s *sender) forward(h *rtp.Header, payload []byte) error {
 	case len(payload)+rtpHeader+maxTag > min(len(s.buf), max(s.t.mtu, 576)):
 		return fmt.Errorf("media: WritePacket: payload of %d bytes", len(payload))
 	}
-	s.seq, s.ts = s.rebase.next(h, s.seq, s.ts, time.Now())
+	seq, ts, ok := s.rebase.next(h, s.seq, s.ts, time.Now())
+	if !ok {
+		return nil // a duplicate, or later than a receiver would wait for it
+	}
+	s.seq = seq
 	copy(s.buf[rtpHeader:], payload)
-	s.write(h.PayloadType, h.Marker, s.ts, len(payload))
+	s.write(h.PayloadType, h.Marker, ts, len(payload))
 	s.seq, s.ts = s.rebase.lastSeq+1, s.rebase.lastTS // h may be a late one
 	return nil
 }
