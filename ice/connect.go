@@ -107,7 +107,7 @@ func (g *Gatherer) await(ctx context.Context, a *agent) error {
 	}
 	e := &ChecksError{Pairs: a.pairs(), Sent: a.sent.Load(), Received: a.received.Load(), Servers: g.Errors(), Cause: cause}
 	if len(e.Pairs) == 0 {
-		e.Cause = errors.Join(cause, ErrNoCandidates)
+		e.Cause = fmt.Errorf("%w: %w", ErrNoCandidates, cause)
 	}
 	return e
 }

@@ -1,7 +1,6 @@
 package ice
 
 import (
-	"context"
 	"net/netip"
 	"sync"
 	"testing"
@@ -165,4 +164,3 @@ func TestConnectSimulated(t *testing.T) {
 	})
 }
 
-var _ = context.Background
