@@ -92,6 +92,10 @@ type Config struct {
 	// status, -1 drops it silently. It must return quickly.
 	Accept func(*Request, netip.AddrPort) int
 
+	// Supported lists the option tags that the receivers of OnInvite and of dialog
+	// events implement. A request that requires another one is refused with 420.
+	Supported []string
+
 	// MaxTransactions bounds the server transactions alive at once. Requests over
 	// it are answered 503 with Retry-After and no state. 0 is 16384.
 	MaxTransactions int

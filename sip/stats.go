@@ -4,6 +4,7 @@ package sip
 type Stats struct {
 	Received, Sent  uint64 // messages
 	Retransmissions uint64 // sent again by our timers
+	Absorbed        uint64 // received again and kept from the user
 
 	// Dropped messages, by cause.
 	DroppedMalformed uint64 // not SIP, or without what RFC 3261 section 8.1.1 requires
