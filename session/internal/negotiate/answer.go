@@ -33,7 +33,7 @@ func (m *Machine) Answer(sdp []byte) (Plan, error) {
 			line.Index, line.Mid, line.Kind = l.Index, l.Mid, l.Kind
 			l = *line
 			a.slots[i].format = d.media[i].formats[0]
-			a.events = own.events
+			a.events, a.prints = own.events, own.prints
 		}
 		a.plan.Lines = append(a.plan.Lines, l)
 	}
@@ -95,7 +95,7 @@ func (m *Machine) answered(offer *ownOffer, am *media) (*Line, error) {
 	if err := m.answeredKeys(l, own, am); err != nil {
 		return nil, err
 	}
-	m.compare(l)
+	m.compare(l, own.prints)
 	return l, nil
 }
 
@@ -136,8 +136,8 @@ func (m *Machine) answeredFormats(l *Line, own *outLine, am *media) error {
 
 func (m *Machine) answeredKeys(l *Line, own *outLine, am *media) error {
 	c := protoClass(am.proto)
-	// "The transport protocol in the answer MUST match" (RFC 3264 section 6);
-	// between protos of the same protection we are not particular.
+	// An answer repeats the offer's proto; between those of the same protection
+	// we are not particular.
 	if c == unknownProto || (c == plainProto) != (protoClass(own.proto) == plainProto) {
 		return badAnswer("another transport protocol")
 	}
@@ -145,13 +145,13 @@ func (m *Machine) answeredKeys(l *Line, own *outLine, am *media) error {
 	case SDES:
 		return answeredCrypto(l, own, am)
 	case DTLS:
-		return m.answeredSetup(l, am)
+		return m.answeredSetup(l, own, am)
 	}
 	return nil
 }
 
-// answeredCrypto: "the answerer MUST select exactly one of the offered crypto
-// attributes", with its tag and suite (RFC 4568 section 5.1.2).
+// answeredCrypto: an answer holds exactly one crypto attribute, with the tag and
+// the suite of an offered one (RFC 4568 section 5.1.2).
 func answeredCrypto(l *Line, own *outLine, am *media) error {
 	if len(am.crypto) != 1 {
 		return badAnswer("not exactly one crypto attribute")
@@ -166,12 +166,12 @@ func answeredCrypto(l *Line, own *outLine, am *media) error {
 }
 
 // answeredSetup decides who is the DTLS client.
-func (m *Machine) answeredSetup(l *Line, am *media) error {
+func (m *Machine) answeredSetup(l *Line, own *outLine, am *media) error {
 	if len(am.fingerprints) == 0 {
 		return badAnswer("no usable DTLS fingerprint")
 	}
 	l.Fingerprints = slices.Clone(am.fingerprints)
-	client, same := m.sameDTLS(l.Fingerprints)
+	client, same := m.sameDTLS(l.Fingerprints, own.prints)
 	switch am.setup {
 	case "active":
 		l.DTLSClient = false

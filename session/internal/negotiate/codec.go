@@ -124,9 +124,10 @@ func common(theirs, ours []Codec) []Codec {
 }
 
 // events are the telephone-event formats of a list that go with the codecs
-// agreed: those of a codec's clock rate (RFC 4733 section 2.1: "the same
-// timestamp clock rate"), or, when there is none, the first of any rate,
-// which is all that some peers have beside Opus.
+// agreed: those of a codec's clock rate (events "MUST use the same sequence
+// number and timestamp base as the regular audio channel", RFC 4733 section
+// 2.1), or, when there is none, the first of any rate, which is all that some
+// peers have beside Opus.
 func events(theirs, agreed []Codec) []Codec {
 	var fit, other []Codec
 	for _, t := range theirs {

@@ -75,8 +75,10 @@ func describe(d *sdp.SessionDescription, names []mediaName) (*description, *Refu
 	return out, nil
 }
 
-// destination splits c='s address into an IP address or a host name.
+// destination splits c='s address into an IP address or a host name; a
+// multicast address may have a TTL and a count behind it.
 func destination(s string) (netip.Addr, string) {
+	s, _, _ = strings.Cut(s, "/")
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.WithZone("").Unmap(), ""
 	}

@@ -49,11 +49,12 @@ type peerOffer struct {
 // agreement is the outcome of the last exchange.
 type agreement struct {
 	plan   Plan
-	slots  []slot  // what our next offer repeats, one per m-line
-	bundle bool    // the audio line is in a BUNDLE group
-	floor  Profile // no later profile may be under it
-	offer  string  // the peer's last offer; empty when the last was ours
-	events []Codec // telephone-event, our payload types
+	slots  []slot   // what our next offer repeats, one per m-line
+	bundle bool     // the audio line is in a BUNDLE group
+	floor  Profile  // no later profile may be under it
+	offer  string   // the peer's last offer; empty when the last was ours
+	events []Codec  // telephone-event, our payload types
+	prints []string // our fingerprints
 }
 
 // slot is the part of an m-line that never changes place.
@@ -66,8 +67,8 @@ type slot struct {
 func New(cfg Config, id uint64) *Machine {
 	m := &Machine{
 		cfg: cfg, event: 101,
-		// "the numeric value of the session id and version in the o line MUST be
-		// representable with a 64-bit signed integer" (RFC 3264 section 5)
+		// "The numeric value of the session id and version in the o line MUST be
+		// representable with a 64 bit signed integer" (RFC 3264 section 5)
 		id: id >> 2,
 	}
 	m.cfg.Codecs = nil
@@ -143,22 +144,24 @@ func (m *Machine) settle(a *agreement) Plan {
 	return a.plan.clone()
 }
 
-// compare fills in what changed since the last agreement.
-func (m *Machine) compare(l *Line) {
+// compare fills in what changed since the last agreement; prints are our
+// fingerprints now.
+func (m *Machine) compare(l *Line, prints []string) {
 	old := m.audio()
 	if old == nil {
 		return
 	}
 	l.ICERestart = restarted(old.ICE, l.ICE)
 	l.DTLSChanged = l.Profile == DTLS &&
-		(old.Profile != DTLS || old.DTLSClient != l.DTLSClient || !sameSet(old.Fingerprints, l.Fingerprints))
+		(old.Profile != DTLS || old.DTLSClient != l.DTLSClient ||
+			!sameSet(old.Fingerprints, l.Fingerprints) || !sameSet(m.agreed.prints, prints))
 }
 
 // sameDTLS reports whether the agreed association can go on with these
-// fingerprints of the peer's: then its roles stay.
-func (m *Machine) sameDTLS(fingerprints []string) (client, same bool) {
+// fingerprints: then its roles stay.
+func (m *Machine) sameDTLS(theirs, ours []string) (client, same bool) {
 	old := m.audio()
-	if old == nil || old.Profile != DTLS || !sameSet(old.Fingerprints, fingerprints) {
+	if old == nil || old.Profile != DTLS || !sameSet(old.Fingerprints, theirs) || !sameSet(m.agreed.prints, ours) {
 		return false, false
 	}
 	return old.DTLSClient, true

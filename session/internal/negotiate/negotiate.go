@@ -205,7 +205,7 @@ type Line struct {
 	Profile      Profile
 	Fingerprints []string // the peer's, "sha-256 AB:CD..."; any of them may match
 	DTLSClient   bool     // we send the ClientHello
-	DTLSChanged  bool     // role or fingerprints differ from those agreed before: a new association (RFC 8842 section 4)
+	DTLSChanged  bool     // the role or a side's fingerprints differ from those agreed before: a new association (RFC 8842 section 4)
 
 	LocalCrypto, RemoteCrypto Crypto // SDES: we protect with LocalCrypto, unprotect with RemoteCrypto
 }

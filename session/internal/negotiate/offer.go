@@ -53,8 +53,9 @@ func (m *Machine) Offer(local Local, profile Profile) ([]byte, error) {
 	return text, nil
 }
 
-// repeat is the agreed m-lines, all refused: "the m= line ... MUST appear in
-// the same position" in every later offer, and none may go (RFC 3264 section 8).
+// repeat is the agreed m-lines, all refused: "if the previous SDP had N "m="
+// lines, the new SDP MUST have at least N "m=" lines", in their places (RFC
+// 3264 section 8).
 func (m *Machine) repeat() []outLine {
 	if m.agreed == nil {
 		return nil
@@ -88,7 +89,7 @@ func (m *Machine) audioOffer(local *Local, profile Profile) outLine {
 	l.codecs, l.events = m.formats()
 	switch profile {
 	case DTLS:
-		// "The endpoint MUST use the setup attribute ... with a value of
+		// "The endpoint that is the offerer MUST use the setup attribute value of
 		// setup:actpass" (RFC 5763 section 5), in re-offers too.
 		l.setup, l.prints = "actpass", slices.Clone(local.Fingerprints)
 	case SDES:

@@ -27,9 +27,11 @@ type outLine struct {
 	crypto   []Crypto
 }
 
-// print makes our next description. Its o= keeps the version when nothing
-// else changed: "If the version ... is identical ... the SDP MUST be
-// identical", and a changed one "MUST increment by one" (RFC 3264 section 8).
+// print makes our next description: "the "o=" line of the new SDP MUST be
+// identical to that in the previous SDP, except that the version in the origin
+// field MUST increment by one from the previous SDP. If the version in the
+// origin line does not increment, the SDP MUST be identical to the SDP with that
+// version number" (RFC 3264 section 8).
 func (m *Machine) print(local *Local, lines []outLine) ([]byte, error) {
 	origin := m.origin
 	if !origin.IsValid() {

@@ -162,7 +162,7 @@ func (m *Machine) Accept(local Local) (answer []byte, plan Plan, err error) {
 		line.Index, line.Mid, line.Kind = p.audio, lines[p.audio].mid, "audio"
 		a.plan.Lines[p.audio] = *line
 		a.bundle = lines[p.audio].bundled
-		a.events = lines[p.audio].events
+		a.events, a.prints = lines[p.audio].events, lines[p.audio].prints
 	}
 	text, err := m.print(&local, lines)
 	if err != nil {
@@ -216,7 +216,7 @@ func (m *Machine) accept(p *peerOffer, local *Local, out *outLine) (*Line, error
 	if err := m.acceptKeys(p, local, out, l); err != nil {
 		return nil, err
 	}
-	m.compare(l)
+	m.compare(l, out.prints)
 	return l, nil
 }
 
@@ -230,9 +230,9 @@ func (m *Machine) acceptKeys(p *peerOffer, local *Local, out *outLine, l *Line) 
 		case "passive":
 			l.DTLSClient = true
 		default: // actpass, or nothing, which RFC 8842 lets us take for it
-			// "the answerer SHOULD use the active role" (RFC 8842 section 5.3): no
+			// "setup:active is RECOMMENDED" (RFC 5763 section 5): the handshake need not
 			// wait for the answer to travel. An association that goes on keeps its roles.
-			if client, same := m.sameDTLS(l.Fingerprints); !same || client {
+			if client, same := m.sameDTLS(l.Fingerprints, local.Fingerprints); !same || client {
 				l.DTLSClient = true
 			}
 		}
