@@ -163,4 +163,3 @@ func TestConnectSimulated(t *testing.T) {
 		bothWays(t, px, py)
 	})
 }
-
