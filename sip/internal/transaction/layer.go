@@ -3,9 +3,12 @@ package transaction
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
@@ -20,6 +23,8 @@ var (
 	ErrTooMany    = errors.New("sip: too many transactions")
 	ErrTerminated = errors.New("sip: the transaction has ended")
 )
+
+const shards = 8
 
 // Config configures a Layer. Request is required.
 type Config struct {
@@ -49,42 +54,246 @@ type Event struct {
 }
 
 // Layer owns the transactions of one agent. It is safe for concurrent use.
-type Layer struct{}
+type Layer struct {
+	cfg    Config
+	epoch  time.Time
+	seed   maphash.Seed
+	shards [shards]shard
 
-// New starts a layer.
-func New(cfg Config) *Layer { panic("todo") }
+	waitFor atomic.Int64 // the tick the timer goroutine sleeps until
+	wake    chan struct{}
+	stop    chan struct{}
+	closing sync.Once
+	loop    sync.WaitGroup
+	turn    atomic.Uint32 // the shard of the next After
+
+	holds struct { // transactions per reliable flow
+		sync.Mutex
+		m map[transport.Flow]*hold
+	}
+	count struct {
+		clients, servers                                             atomic.Int64
+		retransmitted, absorbed, timeouts, refused, strays, unwanted atomic.Uint64
+	}
+}
+
+type hold struct {
+	n       int
+	release func()
+}
+
+// New starts a layer and its timer goroutine, which Close ends.
+func New(cfg Config) *Layer {
+	if cfg.MaxServer == 0 {
+		cfg.MaxServer = 16384
+	}
+	if cfg.MaxClient == 0 {
+		cfg.MaxClient = 65536
+	}
+	l := &Layer{
+		cfg:   cfg,
+		epoch: time.Now().Add(-tick), // so that no time is 0
+		seed:  maphash.MakeSeed(),
+		wake:  make(chan struct{}, 1),
+		stop:  make(chan struct{}),
+	}
+	for i := range l.shards {
+		l.shards[i].txs = make(map[string]*record)
+	}
+	l.holds.m = make(map[transport.Flow]*hold)
+	l.waitFor.Store(never)
+	l.loop.Go(l.timers)
+	return l
+}
+
+func (l *Layer) now() time.Duration { return time.Since(l.epoch) }
+
+func (l *Layer) shard(key []byte) *shard {
+	return &l.shards[maphash.Bytes(l.seed, key)%shards]
+}
+
+// timers fires what is due and sleeps until something is, without an end while there
+// is nothing. Close stops it.
+func (l *Layer) timers() {
+	sleep := time.NewTimer(0)
+	defer sleep.Stop()
+	var out []todo
+	for {
+		l.waitFor.Store(never) // whoever arms a timer from here on wakes us
+		next := never
+		for i := range l.shards {
+			s := &l.shards[i]
+			s.mu.Lock()
+			now := l.now()
+			s.wheel.advance(int64(now/tick), func(e *entry) {
+				out = append(out, todo{})
+				t := &out[len(out)-1]
+				if e.tx != nil {
+					e.tx.fire(now, t)
+				} else {
+					t.call = e.call
+				}
+			})
+			next = min(next, s.wheel.nextTick())
+			s.mu.Unlock()
+			for j := range out {
+				_ = l.run(&out[j]) // reported to the user by failed
+			}
+			clear(out)
+			out = out[:0]
+		}
+		l.waitFor.Store(next)
+		if next != never {
+			sleep.Reset(time.Duration(next)*tick - l.now())
+		} else {
+			sleep.Stop()
+		}
+		select {
+		case <-sleep.C:
+		case <-l.wake:
+		case <-l.stop:
+			return
+		}
+	}
+}
+
+// wakeFor wakes the timer goroutine when it sleeps longer than until due.
+func (l *Layer) wakeFor(due int64) {
+	if due < l.waitFor.Load() {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // Close ends all transactions and timers and waits for the layer's goroutine.
 // Clients without a final answer get ErrClosed. It must not be called from a
 // callback.
-func (l *Layer) Close() error { panic("todo") }
+func (l *Layer) Close() error {
+	l.closing.Do(func() {
+		close(l.stop)
+		l.loop.Wait()
+		for i := range l.shards {
+			s := &l.shards[i]
+			s.mu.Lock()
+			s.closed = true
+			out := make([]todo, len(s.txs))
+			n := 0
+			for _, r := range s.txs {
+				t := &out[n]
+				n++
+				if !r.kind.server() && r.state < accepted {
+					r.tell(Event{Err: ErrClosed}, t)
+				}
+				r.drop(t)
+			}
+			s.wheel = wheel{}
+			s.mu.Unlock()
+			for j := range out {
+				_ = l.run(&out[j]) // writes nothing
+			}
+		}
+	})
+	return nil
+}
 
-// Client starts a client transaction: req, with its Via for flow and a branch of
-// its own, is serialised once and sent; the layer keeps the bytes, not req. An
-// ACK is no transaction and refused (write it to the flow). Events come one at a
-// time and in order, never under a lock and never before Client returned; on must
-// return quickly.
-func (l *Layer) Client(req *sipmsg.Request, flow transport.Flow, on func(Event)) (*Client, error) {
-	panic("todo")
+// add registers a new record whose machine was not started; false when the key is
+// taken or the layer closed.
+func (s *shard) add(r *record) bool {
+	if s.closed || s.txs[r.key] != nil {
+		return false
+	}
+	r.shard, r.tx = s, r
+	s.txs[r.key] = r
+	return true
+}
+
+// hold counts a record's flow; release takes it back.
+func (l *Layer) hold(flow transport.Flow) {
+	if !flow.Reliable() {
+		return
+	}
+	l.holds.Lock()
+	h := l.holds.m[flow]
+	if h == nil {
+		h = &hold{}
+		l.holds.m[flow] = h
+		if l.cfg.Hold != nil {
+			h.release = l.cfg.Hold(flow)
+		}
+	}
+	h.n++
+	l.holds.Unlock()
+}
+
+func (l *Layer) unhold(flow transport.Flow) {
+	if !flow.Reliable() {
+		return
+	}
+	l.holds.Lock()
+	h := l.holds.m[flow]
+	h.n--
+	if h.n > 0 {
+		h = nil
+	} else {
+		delete(l.holds.m, flow)
+	}
+	l.holds.Unlock()
+	if h != nil && h.release != nil {
+		h.release()
+	}
+}
+
+func (l *Layer) release(r *record) {
+	if r.kind.server() {
+		l.count.servers.Add(-1)
+	} else {
+		l.count.clients.Add(-1)
+	}
+	l.unhold(r.flow)
+}
+
+// Broken tells the layer that a flow ended: the client transactions on it fail.
+func (l *Layer) Broken(flow transport.Flow, err error) {
+	l.holds.Lock()
+	used := l.holds.m[flow] != nil
+	l.holds.Unlock()
+	if !used {
+		return
+	}
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		for _, r := range s.txs {
+			if r.flow == flow && !r.kind.server() {
+				r.err = err
+				r.arm()
+			}
+		}
+		s.mu.Unlock()
+	}
 }
 
 // Receive takes a message off the wire.
-func (l *Layer) Receive(in transport.Inbound) { panic("todo") }
-
-// Broken tells the layer that a flow ended: the client transactions on it fail.
-func (l *Layer) Broken(flow transport.Flow, err error) { panic("todo") }
-
-// Invite finds the INVITE server transaction that a CANCEL is for (RFC 3261
-// section 9.2), nil when there is none. The CANCEL's own transaction is to be
-// answered apart.
-func (l *Layer) Invite(cancel *sipmsg.Request) *Server { panic("todo") }
-
-// After calls f once after d on the layer's timer goroutine; f must return
-// quickly. It costs no goroutine. Nothing is called after Close.
-func (l *Layer) After(d time.Duration, f func()) *Timer { panic("todo") }
+func (l *Layer) Receive(in transport.Inbound) {
+	switch m := in.Msg.(type) {
+	case *sipmsg.Request:
+		l.request(in, m)
+	case *sipmsg.Response:
+		l.response(in, m)
+	}
+}
 
 // Stats is a snapshot.
-func (l *Layer) Stats() Stats { panic("todo") }
+func (l *Layer) Stats() Stats {
+	c := &l.count
+	return Stats{
+		Clients: int(c.clients.Load()), Servers: int(c.servers.Load()),
+		Retransmitted: c.retransmitted.Load(), Absorbed: c.absorbed.Load(),
+		Timeouts: c.timeouts.Load(), Refused: c.refused.Load(), Strays: c.strays.Load(),
+	}
+}
 
 // Stats counts what the layer did.
 type Stats struct {
@@ -96,42 +305,8 @@ type Stats struct {
 	Strays           uint64 // responses without a transaction
 }
 
-// Timer is a pending call of After.
-type Timer struct{}
-
-// Stop cancels the call; false when it has happened, is happening or was stopped.
-func (t *Timer) Stop() bool { panic("todo") }
-
-// Client is a client transaction.
-type Client struct{}
-
-// Flow is where the request went; CANCEL and a new attempt may follow it.
-func (c *Client) Flow() transport.Flow { panic("todo") }
-
-// Terminate ends the transaction without a further event.
-func (c *Client) Terminate() { panic("todo") }
-
-// Server is a server transaction.
-type Server struct{}
-
-// Flow is where the responses go.
-func (s *Server) Flow() transport.Flow { panic("todo") }
-
-// Reroute sends the following responses elsewhere: the flow of
-// transport.Transport.ForResponse after a write failed.
-func (s *Server) Reroute(flow transport.Flow) { panic("todo") }
-
-// Respond sends a response. A 2xx to INVITE may be given again and again for
-// 64*T1 (Accepted, RFC 6026); any other response after a final one is
-// ErrTerminated. An error of the flow is returned, the transaction stays.
-func (s *Server) Respond(res *sipmsg.Response) error { panic("todo") }
-
-// Retransmit sends the last response again; for the 2xx to an INVITE, which the
-// user retransmits until its ACK (RFC 3261 section 13.3.1.4).
-func (s *Server) Retransmit() error { panic("todo") }
-
-// Forget drops the stored 2xx of an INVITE once its ACK came.
-func (s *Server) Forget() { panic("todo") }
-
-// OnTimeout sets what is called when no ACK to a non-2xx came (timer H); nil: nothing.
-func (s *Server) OnTimeout(f func()) { panic("todo") }
+func (l *Layer) logf(msg string, r *record, err error) {
+	if l.cfg.Log != nil {
+		l.cfg.Log.Debug("sip: "+msg, "transaction", r.kind.String(), "state", r.state.String(), "remote", r.flow.Remote(), "err", err)
+	}
+}

@@ -1,10 +1,14 @@
 package transport
 
 import (
+	"bytes"
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
@@ -57,6 +61,25 @@ type Limits struct {
 	Connect        time.Duration // a TCP connect; default 10 s
 }
 
+func (l *Limits) defaults() {
+	set(&l.MessageSize, 65535)
+	set(&l.Headers, 256)
+	set(&l.Conns, 1024)
+	set(&l.ConnsPerSource, 64)
+	set(&l.Queue, 1<<20)
+	set(&l.Idle, 15*time.Minute)
+	set(&l.Greeting, 30*time.Second)
+	set(&l.Partial, 20*time.Second)
+	set(&l.Write, 10*time.Second)
+	set(&l.Connect, 10*time.Second)
+}
+
+func set[T int | time.Duration](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
 // Packet is a message on its way, for Config.Trace. Raw is valid during the
 // call only.
 type Packet struct {
@@ -66,75 +89,67 @@ type Packet struct {
 	Raw  []byte
 }
 
-// Target is a next hop with its address resolved.
-type Target struct {
-	Addr      netip.AddrPort
-	Transport string // "UDP" or "TCP"
-	// Pinned forbids the change from UDP to TCP for large requests: the URI
-	// says transport=udp, or the flow is an outbound or NATed one.
-	Pinned bool
+// Transport owns the sockets of one agent. It is safe for concurrent use.
+type Transport struct {
+	cfg       Config
+	seed      maphash.Seed
+	udp       []*udpSocket   // fixed after Listen
+	listeners []*tcpAcceptor // fixed after Listen
+	stop      chan struct{}
+	running   sync.WaitGroup // every goroutine of the transport; Close waits
+	closing   sync.Once
+	life      context.Context // ends with Close; bounds dials
+	cancel    context.CancelFunc
+
+	conns    connTable
+	fallback fallback
+	locals   localAddrs
+	count    counters
 }
 
-// Query is what of a URI decides where a request goes.
-type Query struct {
-	Scheme    string // "sip" when empty
-	Host      string // name or address, IPv6 with or without brackets
-	Port      uint16 // 0: the default of the transport
-	Transport string // the transport parameter, or empty
+type counters struct {
+	received, sent, keepalives, garbage, badRequests, unanswerable, badResponses, tooLarge, refused, timedOut atomic.Uint64
 }
-
-// Transport owns the sockets of one agent.
-type Transport struct{}
 
 // Listen binds the sockets of cfg. ctx bounds the binding only.
-func Listen(ctx context.Context, cfg Config) (*Transport, error) { panic("todo") }
+func Listen(ctx context.Context, cfg Config) (*Transport, error) {
+	cfg.Limits.defaults()
+	t := &Transport{cfg: cfg, seed: maphash.MakeSeed(), stop: make(chan struct{})}
+	t.life, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	t.conns.init()
+	if err := t.bind(ctx); err != nil {
+		t.cancel()
+		return nil, err
+	}
+	for _, s := range t.udp {
+		t.running.Go(s.read)
+	}
+	for _, a := range t.listeners {
+		t.running.Go(a.accept)
+	}
+	return t, nil
+}
 
 // Close ends all sockets and flows at once and waits for their goroutines. It
-// must not be called from Handle, Broken or Trace.
-func (t *Transport) Close() error { panic("todo") }
-
-// Addrs lists the bound addresses, UDP first.
-func (t *Transport) Addrs() []netip.AddrPort { panic("todo") }
-
-// Addr is the first bound address of a transport ("UDP", "TCP").
-func (t *Transport) Addr(transport string) (netip.AddrPort, bool) { panic("todo") }
-
-// SentBy is the address for the Via (and Contact) of what goes out on f: our
-// address on the flow, with the port we listen on for that transport.
-func (t *Transport) SentBy(f Flow) netip.AddrPort { panic("todo") }
-
-// Hold keeps the idle time-out away from f until release is called. Transactions
-// hold their flow by themselves; registrations and dialogs may.
-func (t *Transport) Hold(f Flow) (release func()) { panic("todo") }
-
-// Flow gives a flow to remote; transport is "UDP" or "TCP" in any case. A TCP
-// connection to remote is used again or made; ctx bounds the connect.
-func (t *Transport) Flow(ctx context.Context, transport string, remote netip.AddrPort) (Flow, error) {
-	panic("todo")
+// must not be called from Handle, Broken or Trace. What was written to a connection
+// before has a fifth of a second to leave.
+func (t *Transport) Close() error {
+	t.closing.Do(func() {
+		close(t.stop)
+		t.cancel()
+		for _, a := range t.listeners {
+			_ = a.l.Close()
+		}
+		for _, f := range t.conns.shut() {
+			_ = f.Close()
+		}
+		for _, s := range t.udp {
+			_ = s.pc.Close()
+		}
+	})
+	t.running.Wait()
+	return nil
 }
-
-// ForRequest gives the flow for a request of size bytes. "If a request is within
-// 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU
-// is unknown, the request MUST be sent using an RFC 2914 congestion controlled
-// transport protocol, such as TCP" (RFC 3261 section 18.1.1): such a request to a
-// UDP target that is not Pinned goes by TCP when that connects within a second,
-// else by UDP after all, for ten minutes without another try.
-func (t *Transport) ForRequest(ctx context.Context, target Target, size int) (Flow, error) {
-	panic("todo")
-}
-
-// ForResponse gives the flow for a response to in: in.Flow, or, when that was a
-// connection that is gone, one to the top Via's received address and sent-by
-// port (RFC 3261 section 18.2.2).
-func (t *Transport) ForResponse(ctx context.Context, in Inbound) (Flow, error) { panic("todo") }
-
-// Resolve lists the addresses of a next hop in the order to try, at least one:
-// numeric hosts, else Network.LookupNetIP; addresses of a family we have no
-// socket for are left out.
-func (t *Transport) Resolve(ctx context.Context, q Query) ([]Target, error) { panic("todo") }
-
-// Stats is a snapshot of the counters.
-func (t *Transport) Stats() Stats { panic("todo") }
 
 // Stats counts messages and what was dropped, by cause.
 type Stats struct {
@@ -150,8 +165,129 @@ type Stats struct {
 	Conns          int    // TCP connections now
 }
 
+// Stats is a snapshot of the counters.
+func (t *Transport) Stats() Stats {
+	c := &t.count
+	return Stats{
+		Received: c.received.Load(), Sent: c.sent.Load(), Keepalives: c.keepalives.Load(),
+		Garbage: c.garbage.Load(), BadRequests: c.badRequests.Load(), Unanswerable: c.unanswerable.Load(),
+		BadResponses: c.badResponses.Load(), TooLarge: c.tooLarge.Load(), Refused: c.refused.Load(),
+		TimedOut: c.timedOut.Load(), Conns: t.conns.size(),
+	}
+}
+
+// take passes one raw message up. answer writes a response to a request that has a
+// defect; over UDP to may differ from the source.
+func (t *Transport) take(p *parser, raw []byte, from Flow, source netip.AddrPort, stream bool, answer func(res []byte, to netip.AddrPort)) {
+	t.trace(from, raw, false)
+	msg, d := p.parse(raw, stream)
+	if d != nil {
+		t.refuse(&p.head, raw, d, source, answer)
+		return
+	}
+	t.count.received.Add(1)
+	in := Inbound{Msg: msg, Flow: from, Source: source}
+	if req, ok := msg.(*sipmsg.Request); ok {
+		v := req.Via()
+		if u, ok := from.(udpFlow); ok {
+			u.remote = replyTo(hasParam(v.Params, "rport"), v.Port, source)
+			in.Flow = u
+		}
+		markSource(v, source)
+		req.SetTransport(from.Transport())
+		req.SetSource(source.String())
+	}
+	t.cfg.Handle(in)
+}
+
+// refuse answers, or drops and counts, a message with a defect.
+func (t *Transport) refuse(h *head, raw []byte, d *defect, source netip.AddrPort, answer func([]byte, netip.AddrPort)) {
+	if d.code == 0 {
+		t.count.garbage.Add(1)
+		return
+	}
+	if !h.request {
+		t.count.badResponses.Add(1)
+		return
+	}
+	res, to := h.reply(raw, d, source, t.seed)
+	if res == nil {
+		t.count.unanswerable.Add(1)
+		return
+	}
+	t.count.badRequests.Add(1)
+	answer(res, to)
+}
+
+func (t *Transport) trace(f Flow, raw []byte, sent bool) {
+	if t.cfg.Trace != nil {
+		t.cfg.Trace(Packet{Time: time.Now(), Sent: sent, Flow: f, Raw: raw})
+	}
+}
+
+func (t *Transport) log(msg string, args ...any) {
+	if t.cfg.Log != nil {
+		t.cfg.Log.Debug("sip: "+msg, args...)
+	}
+}
+
+// pause waits d, or less when the transport closes: false.
+func (t *Transport) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-t.stop:
+		return false
+	}
+}
+
+func (t *Transport) closed() bool {
+	select {
+	case <-t.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // Summary reads the start line, CSeq and Call-ID of a raw message for a trace.
-func Summary(raw []byte) (start, cseq, callID string) { panic("todo") }
+func Summary(raw []byte) (start, cseq, callID string) {
+	line, n, ok := cutLine(raw)
+	if !ok {
+		return "", "", ""
+	}
+	start = string(line)
+	for rest := raw[n:]; cseq == "" || callID == ""; rest = rest[n:] {
+		if line, n, ok = cutLine(rest); !ok || len(line) == 0 {
+			break
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon < 0 {
+			continue
+		}
+		switch nameID(bytes.TrimRight(line[:colon], " \t")) {
+		case hCSeq:
+			cseq = string(trim(line[colon+1:]))
+		case hCallID:
+			callID = string(trim(line[colon+1:]))
+		}
+	}
+	return start, cseq, callID
+}
 
 // Bytes serialises a message into a slice of its own.
-func Bytes(m sipmsg.Message) []byte { panic("todo") }
+func Bytes(m sipmsg.Message) []byte {
+	b := make(writer, 0, 512+len(m.Body()))
+	m.StringWrite(&b)
+	return b
+}
+
+// writer is the io.StringWriter sipgo's messages write to.
+type writer []byte
+
+func (w *writer) WriteString(s string) (int, error) {
+	*w = append(*w, s...)
+	return len(s), nil
+}
