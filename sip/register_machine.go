@@ -82,7 +82,7 @@ type registerOutput struct {
 // registration ... until they have received a final response ... or the previous
 // REGISTER request has timed out"). It belongs to its driver's goroutine.
 type registerMachine struct {
-	contact URI
+	contact URI // zero until Locate
 	wanted  time.Duration
 	random  func() float64 // in [0,1)
 
@@ -160,12 +160,25 @@ func (m *registerMachine) Unregister(time.Time) registerOutput {
 		m.leave = true
 		return registerOutput{}
 	case registerRegistered, registerWaiting:
+		if m.contact == (URI{}) {
+			return m.end(nil) // nothing was ever sent
+		}
 		return m.remove()
 	case registerIdle:
 		return m.end(nil)
 	default: // removing, ended
 		return registerOutput{}
 	}
+}
+
+// Locate gives the outstanding REGISTER its Contact when none was known: it can
+// be told only once there is a flow.
+func (m *registerMachine) Locate(contact URI) (located bool) {
+	if m.contact != (URI{}) {
+		return false
+	}
+	m.contact, m.outstanding.Contact = contact, contact
+	return true
 }
 
 // Answer takes the outcome of the outstanding REGISTER.
@@ -179,7 +192,7 @@ func (m *registerMachine) Answer(now time.Time, a registerAnswer) registerOutput
 	}
 	accepted := a.Code >= 200 && a.Code < 300
 	switch {
-	case m.leave && (accepted || !m.until.IsZero() || a.Code == 0):
+	case m.leave && m.contact != (URI{}) && (accepted || !m.until.IsZero() || a.Code == 0):
 		return m.remove()
 	case m.leave:
 		return m.end(nil)
