@@ -17,11 +17,12 @@ type inbound struct {
 	mu      sync.Mutex
 	ready   bool // keys are there
 	closed  bool
-	srtp    *srtp.Context // nil: plain
-	hdr     rtp.Header    // of the packet in hand
-	sources sources       // plain RTP: who may send
-	from    netip.AddrPort
-	ssrcs   int // with SRTP state
+	srtp    *srtp.Context  // nil: plain
+	hdr     rtp.Header     // of the packet in hand
+	sources sources        // plain RTP: who may send
+	from    netip.AddrPort // of the last authenticated packet
+	control netip.AddrPort // the same on the separate RTCP path
+	ssrcs   int            // with SRTP state
 	streams []*Stream
 	early   []earlyPacket
 }
@@ -225,6 +226,10 @@ func (t *Transport) receiveRTCP(p []byte, from netip.AddrPort, path Path) {
 			t.in.mu.Unlock()
 			return
 		}
+		if path != t.rtp && from != t.in.control && t.in.sources.sdp.IsValid() {
+			t.in.control = from // symmetric RTCP (RFC 4961)
+			t.retarget(path, from)
+		}
 	} else {
 		ssrc := binary.BigEndian.Uint32(p[4:])
 		_, known := t.in.srtp.Index(ssrc)
@@ -244,7 +249,8 @@ func (t *Transport) receiveRTCP(p []byte, from netip.AddrPort, path Path) {
 		}
 		if path == t.rtp {
 			t.authenticated(from)
-		} else {
+		} else if from != t.in.control {
+			t.in.control = from
 			t.retarget(path, from)
 		}
 	}

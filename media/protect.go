@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pion/srtp/v3"
 )
@@ -78,6 +79,20 @@ func random32() uint32 {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return binary.BigEndian.Uint32(b[:])
+}
+
+// newSSRC returns a random SSRC that none of the transport's streams has had: two
+// streams with one would share SRTP indices, that is keystream (RFC 3711 section 9.1).
+func (t *Transport) newSSRC() uint32 {
+	t.out.mu.Lock()
+	defer t.out.mu.Unlock()
+	for {
+		ssrc := random32()
+		if ssrc != 0 && !slices.Contains(t.out.ssrcs, ssrc) {
+			t.out.ssrcs = append(t.out.ssrcs, ssrc)
+			return ssrc
+		}
+	}
 }
 
 // firstSequence returns a random first sequence number. The top bit is left

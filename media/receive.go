@@ -24,7 +24,7 @@ type receiver struct {
 	src   reception
 	stats recvStats
 
-	buf     *jitter.Buffer
+	buf     *jitter.Buffer // nil in packets-only mode
 	events  *dtmf.Receiver
 	pending []dtmf.Event // scratch
 
@@ -52,7 +52,9 @@ type recvStats struct {
 func (r *receiver) start(cfg *StreamConfig) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.buf = jitter.New(jitter.Config{ClockRate: receiveClock})
+	if cfg.Audio != nil {
+		r.buf = jitter.New(jitter.Config{ClockRate: receiveClock})
+	}
 	r.events = dtmf.NewReceiver(receiveClock)
 	r.apply(cfg)
 }
@@ -67,12 +69,12 @@ func (r *receiver) update(cfg *StreamConfig) {
 func (r *receiver) apply(cfg *StreamConfig) {
 	old := r.cfg
 	r.cfg = *cfg
+	if cfg.Audio == nil {
+		return
+	}
 	if old.Receiving && !cfg.Receiving || old.Audio != cfg.Audio {
 		r.buf.Reset()
 		r.mono = r.mono[:0]
-	}
-	if cfg.Audio == nil {
-		return
 	}
 	if !sameCodecs(old.Receive, cfg.Receive) {
 		r.decoders = make([]decoder, len(cfg.Receive))
@@ -120,7 +122,9 @@ func (s *Stream) receive(now time.Time, h *rtp.Header, payload []byte) {
 	}
 	switch {
 	case use == ptDTMF:
-		r.buf.Skip(now, h.SequenceNumber)
+		if r.buf != nil {
+			r.buf.Skip(now, h.SequenceNumber)
+		}
 		r.keys(now, h, payload)
 	case r.cfg.Audio == nil:
 		r.src.timing(now, h.Timestamp, receiveClock)
@@ -161,8 +165,10 @@ func (s *Stream) admit(now time.Time, h *rtp.Header, size int) (use uint8, ok bo
 	}
 	if fresh {
 		s.remote.Store(h.SSRC)
-		r.buf.Reset()
 		r.fade = true
+		if r.buf != nil {
+			r.buf.Reset()
+		}
 	}
 	r.src.sequence(h.SequenceNumber) // the jitter buffer judges leaps for itself
 	r.stats.packets++

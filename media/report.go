@@ -70,7 +70,7 @@ func (s *Stream) report(now time.Time) {
 		r.collisions++
 		r.buf = appendBye(s.compound(now), s.send.ssrc.Load())
 		_ = s.t.writeRTCP(r.buf)
-		s.send.ssrc.Store(random32())
+		s.send.ssrc.Store(s.t.newSSRC())
 	}
 	if now.Before(r.next) {
 		r.mu.Unlock()
@@ -209,7 +209,9 @@ func (s *Stream) Stats() StreamStats {
 	st.FirstFrame, st.LastReceived = c.first, c.last
 	st.Lost, st.SourceChanges = r.src.lost(), r.src.changes
 	st.Jitter = r.src.jitterTime(receiveClock)
-	st.Delay = r.buf.Stats().Delay
+	if r.buf != nil {
+		st.Delay = r.buf.Stats().Delay
+	}
 	r.mu.Unlock()
 
 	p := &s.rep

@@ -71,7 +71,7 @@ func (s *sender) start(t *Transport, cfg *StreamConfig) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.t, s.live, s.marker = t, true, true
-	s.ssrc.Store(random32())
+	s.ssrc.Store(t.newSSRC())
 	s.seq, s.ts = firstSequence(), random32()
 	s.digits = dtmf.NewSender(dtmf.SenderConfig{ClockRate: 8000, PTime: period})
 	return s.apply(cfg)

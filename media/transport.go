@@ -82,6 +82,7 @@ type outbound struct {
 	mu     sync.Mutex
 	srtp   *srtp.Context // nil: plain
 	hdr    rtp.Header
+	ssrcs  []uint32 // ever used by streams
 	closed bool
 }
 

@@ -1,0 +1,124 @@
+package media
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// metronome records its ticks, and may stall in one of them.
+type metronome struct {
+	mu      sync.Mutex
+	at      []time.Time
+	skipped int
+	stallAt int
+	stall   time.Duration
+}
+
+func (m *metronome) tick(now time.Time, skipped int) {
+	m.mu.Lock()
+	m.at = append(m.at, now)
+	m.skipped += skipped
+	n := len(m.at)
+	m.mu.Unlock()
+	if n == m.stallAt {
+		time.Sleep(m.stall) // virtual
+	}
+}
+
+func TestClockTicksEvery20ms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClock(2)
+		all := make([]*metronome, 200)
+		var remove []func()
+		for i := range all {
+			all[i] = &metronome{}
+			remove = append(remove, c.add(all[i]))
+		}
+		time.Sleep(time.Second)
+		phases := map[time.Duration]int{}
+		for _, m := range all {
+			if len(m.at) < 49 || len(m.at) > 51 {
+				t.Fatalf("%d ticks in a second, want 50", len(m.at))
+			}
+			for i := 1; i < len(m.at); i++ {
+				if d := m.at[i].Sub(m.at[i-1]); d != period {
+					t.Fatalf("ticks %v apart, want 20 ms", d)
+				}
+			}
+			phases[time.Duration(m.at[0].UnixNano())%period]++
+		}
+		if len(phases) != slots {
+			t.Errorf("200 streams in %d phases, want %d", len(phases), slots)
+		}
+		for _, f := range remove {
+			f()
+		}
+		synctest.Wait()
+		before := len(all[0].at)
+		time.Sleep(time.Second)
+		if len(all[0].at) != before {
+			t.Error("a removed stream ticks on")
+		}
+		// Idle: the goroutines ended, and come back with a stream.
+		m := &metronome{}
+		defer c.add(m)()
+		time.Sleep(100 * time.Millisecond)
+		if len(m.at) < 4 {
+			t.Errorf("%d ticks in 100 ms after the clock was idle", len(m.at))
+		}
+		c.Close()
+	})
+}
+
+func TestClockIdleHasNoGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := runtime.NumGoroutine()
+		c := NewClock(4)
+		remove := c.add(&metronome{})
+		time.Sleep(50 * time.Millisecond)
+		remove()
+		synctest.Wait()
+		if n := runtime.NumGoroutine(); n != before {
+			t.Errorf("%d goroutines, %d before", n, before)
+		}
+		c.Close()
+	})
+}
+
+func TestClockStall(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		stall   time.Duration
+		skipped int // at least
+	}{
+		{"short: all made up for", 90 * time.Millisecond, 0},
+		{"long: skipped", 3 * time.Second, 140},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := NewClock(1)
+				defer c.Close()
+				m, other := &metronome{stallAt: 10, stall: tc.stall}, &metronome{}
+				defer c.add(m)()
+				defer c.add(other)()
+				time.Sleep(5 * time.Second)
+				for _, m := range []*metronome{m, other} {
+					for i := 1; i < len(m.at); i++ {
+						if d := m.at[i].Sub(m.at[i-1]); d < catchUp {
+							t.Errorf("ticks %v apart after a stall: a burst", d)
+						}
+					}
+					if total := len(m.at) + m.skipped; total < 248 || total > 251 {
+						t.Errorf("%d ticks and %d skipped, want 250 together", len(m.at), m.skipped)
+					}
+					if m.skipped < tc.skipped || tc.skipped == 0 && m.skipped != 0 {
+						t.Errorf("%d skipped, want %d", m.skipped, tc.skipped)
+					}
+				}
+			})
+		})
+	}
+}
