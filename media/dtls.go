@@ -142,6 +142,7 @@ func (a *association) close() {
 		a.facade.mute()
 		_ = a.conn.Close()
 		_ = a.facade.Close()
+		a.conn = nil // its handshake state is many times larger than a stream
 	})
 }
 
