@@ -229,6 +229,7 @@ func (a *Agent) Stats() Stats {
 // trace summarises a packet for Config.Trace.
 func (a *Agent) trace(p transport.Packet) {
 	start, cseq, callID := transport.Summary(p.Raw)
+	start = strings.TrimSuffix(strings.TrimPrefix(start, "SIP/2.0 "), " SIP/2.0")
 	a.cfg.Trace(Trace{
 		Time: p.Time, Sent: p.Sent, Transport: p.Flow.Transport(), Local: p.Flow.Local(), Remote: p.Flow.Remote(),
 		Start: visible(start), CSeq: visible(cseq), CallID: visible(callID), Size: len(p.Raw),

@@ -88,7 +88,7 @@ func (a *Agent) receiveStray(r *ServerRequest) {
 		}
 	}
 	if !isKnownMethod(req.Method) {
-		_ = r.Respond(501, "", "", nil, NewHeader("Allow", allowed))
+		_ = r.Respond(501, "", "", nil)
 		return
 	}
 	_ = r.Respond(481, "", "", nil)
@@ -145,7 +145,7 @@ func (a *Agent) receiveInvite(r *ServerRequest) {
 // OnRequest.
 func (a *Agent) answerUnasked(r *ServerRequest) {
 	if r.Request.Method != sipmsg.OPTIONS {
-		_ = r.Respond(405, "", "", nil, NewHeader("Allow", allowed))
+		_ = r.Respond(405, "", "", nil)
 		return
 	}
 	a.AnswerOptions(r)

@@ -57,6 +57,8 @@ func (a *Agent) response(req *Request, ans *answer) *Response {
 		}
 		res.AppendHeader(sipmsg.NewHeader("Allow", allowed))
 		a.appendSupported(res, false)
+	} else if ans.code == 405 || ans.code == 501 {
+		res.AppendHeader(sipmsg.NewHeader("Allow", allowed)) // "The response MUST include an Allow header field" (section 21.4.6)
 	}
 	if ans.contact != "" {
 		res.AppendHeader(sipmsg.NewHeader("Contact", ans.contact))

@@ -131,7 +131,7 @@ func (a *Agent) refuses(r *ServerRequest) bool {
 		}
 	}
 	if !isKnownMethod(req.Method) {
-		_ = r.Respond(501, "", "", nil, NewHeader("Allow", allowed))
+		_ = r.Respond(501, "", "", nil)
 		return true
 	}
 	if enc := headerText(req, "content-encoding", "e"); enc != "" && !strings.EqualFold(enc, "identity") {

@@ -158,7 +158,7 @@ func reasonPhrase(code int) string {
 }
 
 // The methods that the agent answers or hands to its user, and those it knows.
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 
 func isKnownMethod(m sipmsg.RequestMethod) bool {
 	switch m {
