@@ -73,7 +73,8 @@ func TestRules(t *testing.T) {
 		{"rooms", file("session/a.go", "session", self+"/examples/call"), []string{"imports examples/call"}},
 		{"rooms", file("doc.go", "peercall", self+"/session"), []string{"documentation only"}},
 		{"rooms", file("examples/call/main.go", "main", self+"/internal/sysnet"), []string{"imports internal/sysnet"}},
-		{"rooms", file("sip/a.go", "sip", "github.com/pion/sdp/v3"), []string{"only session speaks SDP"}},
+		{"rooms", file("media/a.go", "media", "github.com/pion/sdp/v3"), []string{"only session speaks SDP"}},
+		{"rooms", file("sip/a.go", "sip", "github.com/pion/stun/v4"), []string{"sip is useful without media"}},
 		{"rooms", file("session/a.go", "session", self+"/internal/netsim"), []string{"simulated network"}},
 		{"rooms", file("session/a.go", "session", self+"/sip") + file("session/internal/negotiate/a.go", "negotiate", "github.com/pion/sdp/v3") +
 			file("session/sessiontest/a.go", "sessiontest", self+"/internal/netsim") + file("sip/a_test.go", "sip", self+"/internal/netsim") +
@@ -84,6 +85,7 @@ func TestRules(t *testing.T) {
 		{"pion majors", file("ice/a.go", "ice", "github.com/pion/ice/v3"), []string{"of pion/ice we use v4"}},
 		{"pion majors", file("ice/a_test.go", "ice", "github.com/pion/stun"), []string{"of pion/stun we use v4"}},
 		{"pion majors", file("ice/a.go", "ice", "github.com/pion/transport/v4/vnet"), []string{"of pion/transport we use v5"}},
+		{"pion majors", file("interop/a.go", "interop", "github.com/pion/webrtc/v4"), []string{"not in the library"}},
 		{"pion majors", file("ice/a.go", "ice", "github.com/pion/turn/v5") + file("media/a.go", "media", "github.com/pion/rtp"), nil},
 
 		{"file length", "-- a/a.go --\npackage a\n" + long, []string{"a/a.go: 501 lines"}},

@@ -76,6 +76,9 @@ func rooms(f *goFile) []string {
 		if p == "github.com/pion/sdp/v3" && !f.in("session", "interop") {
 			found = append(found, f.at(spec.Pos(), "imports %s: only session speaks SDP", p))
 		}
+		if under(p, "github.com/pion") && f.in("sip") {
+			found = append(found, f.at(spec.Pos(), "imports %s: sip is useful without media", p))
+		}
 		if !under(p, self) {
 			continue
 		}
@@ -114,6 +117,9 @@ func majors(f *goFile) []string {
 			continue
 		}
 		name, rest, _ := strings.Cut(rest, "/")
+		if name == "webrtc" {
+			found = append(found, f.at(spec.Pos(), "imports %s: not in the library", p))
+		}
 		got, _, _ := strings.Cut(rest, "/")
 		if want := major(name); want != "" && got != want {
 			found = append(found, f.at(spec.Pos(), "imports %s: of pion/%s we use %s", p, name, want))

@@ -111,7 +111,7 @@ func (m *media) remote() netip.AddrPort {
 	if !m.addr.IsValid() || m.addr.IsUnspecified() || m.port == 0 {
 		return netip.AddrPort{}
 	}
-	return netip.AddrPortFrom(m.addr, uint16(m.port)) //nolint:gosec // parsed as 16 bits
+	return netip.AddrPortFrom(m.addr, uint16(m.port))
 }
 
 // remoteRTCP is where RTCP goes when it is not multiplexed: a=rtcp, else the

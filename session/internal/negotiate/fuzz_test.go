@@ -187,11 +187,11 @@ func randomConfig(rnd *rand.Rand) Config {
 	cfg.Codecs = cfg.Codecs[:1+rnd.IntN(4)]
 	for i := range cfg.Codecs {
 		if cfg.Codecs[i].Name == "opus" {
-			cfg.Codecs[i].PayloadType = uint8(96 + rnd.IntN(32)) //nolint:gosec // under 128
+			cfg.Codecs[i].PayloadType = uint8(96 + rnd.IntN(32))
 		}
 	}
 	cfg.DTMF = rnd.IntN(3) > 0
-	cfg.Weakest = Profile(rnd.IntN(4)) //nolint:gosec // small
+	cfg.Weakest = Profile(rnd.IntN(4))
 	if rnd.IntN(3) == 0 {
 		cfg.SDESSuites = nil
 	}
@@ -206,7 +206,7 @@ func randomLocal(rnd *rand.Rand) Local {
 	}
 	l.Address = netip.AddrPortFrom(l.Address.Addr(), 40000)
 	l.Mux = rnd.IntN(4) > 0
-	l.Direction = Direction(rnd.IntN(4)) //nolint:gosec // small
+	l.Direction = Direction(rnd.IntN(4))
 	if rnd.IntN(2) == 0 {
 		l.Fingerprints = []string{print1, print2}
 	}

@@ -158,7 +158,7 @@ func (m *Machine) number(c *Codec, used *[128]bool) (uint8, bool) {
 	}
 	for pt, k := range m.bound {
 		if k == key && !used[pt] {
-			return uint8(pt), true //nolint:gosec // an index of 128
+			return uint8(pt), true
 		}
 	}
 	for pt := uint8(firstDynamic); pt <= lastDynamic; pt++ {
