@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,6 +50,7 @@ type Server struct {
 	lifetime   time.Duration
 	algorithms []Algorithm
 	key        [32]byte
+	issued     atomic.Uint32 // challenges
 
 	mu     sync.Mutex // guards what follows
 	counts map[string]*count
@@ -127,13 +129,18 @@ func (s *Server) offers(algorithm string) bool {
 	return false
 }
 
-// The nonce: eight bytes of time, sixteen of a MAC, in URL-safe base64.
-const nonceLen = 8 + 16
+// The nonce: eight bytes of time, four of a counter, so that no two challenges
+// share one, sixteen of a MAC, in URL-safe base64.
+const (
+	nonceHead = 8 + 4
+	nonceLen  = nonceHead + 16
+)
 
 func (s *Server) nonce(now time.Time, source netip.Addr) string {
 	var b [nonceLen]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli()))
-	copy(b[8:], s.mac(b[:8], source))
+	binary.BigEndian.PutUint64(b[:], uint64(now.UnixMilli()))
+	binary.BigEndian.PutUint32(b[8:], s.issued.Add(1))
+	copy(b[nonceHead:], s.mac(b[:nonceHead], source))
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -142,7 +149,7 @@ func (s *Server) opened(nonce string, source netip.Addr) (made int64, ok bool) {
 		return 0, false
 	}
 	b, err := base64.RawURLEncoding.DecodeString(nonce)
-	if err != nil || !hmac.Equal(b[8:], s.mac(b[:8], source)) {
+	if err != nil || !hmac.Equal(b[nonceHead:], s.mac(b[:nonceHead], source)) {
 		return 0, false
 	}
 	return int64(binary.BigEndian.Uint64(b[:8])), true
@@ -158,9 +165,6 @@ func (s *Server) mac(head []byte, source netip.Addr) []byte {
 
 // first reports whether this nonce count is used for the first time, and
 // remembers it. Credentials without a qop have no count: one use per nonce.
-//
-// Two clients behind one address that ask within one millisecond share a nonce;
-// the user name keeps their counts apart.
 func (s *Server) first(now time.Time, c Credentials, made int64) bool {
 	nc := c.NC
 	if c.QOP == "" {
@@ -171,7 +175,7 @@ func (s *Server) first(now time.Time, c Credentials, made int64) bool {
 	if made < s.floor {
 		return false
 	}
-	key := c.Nonce + c.Username
+	key := c.Nonce
 	n := s.counts[key]
 	if n == nil {
 		s.makeRoom(now)

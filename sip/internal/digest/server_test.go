@@ -50,7 +50,11 @@ func TestServerCheck(t *testing.T) {
 		{"algorithm not offered", func(c *Credentials, _ *Challenge) { c.Algorithm = "SHA-512-256" }, here, 0, target, Refused},
 		{"userhash", func(c *Credentials, _ *Challenge) { c.UserHash = true }, here, 0, target, Refused},
 		{"invented nonce", func(c *Credentials, ch *Challenge) {
-			ch.Nonce = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+			other := byte('A')
+			if ch.Nonce[20] == other {
+				other = 'B'
+			}
+			ch.Nonce = ch.Nonce[:20] + string(other) + ch.Nonce[21:]
 			*c = good(*ch)
 		}, here, 0, target, Stale},
 		{"short nonce", func(c *Credentials, ch *Challenge) {
@@ -103,6 +107,13 @@ func TestRFC7616Section3_4ReplayedCount(t *testing.T) {
 	ch.QOP = nil
 	if a, b := send(ch, 0), send(ch, 0); a != Granted || b != Stale {
 		t.Errorf("without qop: %v then %v, want one use of the nonce", a, b)
+	}
+}
+
+func TestEveryChallengeHasItsOwnNonce(t *testing.T) {
+	s, now := NewServer("example.org", 0), time.Unix(1_000_000, 0)
+	if a, b := s.Challenges(now, here, false), s.Challenges(now, here, false); a[0].Nonce == b[0].Nonce {
+		t.Error("two challenges in one millisecond share a nonce: the second use of it would be a replay")
 	}
 }
 
