@@ -28,7 +28,7 @@ type forwarding struct {
 	used    uint64 // bit i: lastSeq-i was sent
 }
 
-// next returns the numbers for h. seq and ts are where our stream stands. It is
+// next returns the numbers for h. seq and ts are where our stream stands now. It is
 // not ok when the packet was forwarded before or is too late.
 func (f *forwarding) next(h *rtp.Header, seq uint16, ts uint32, now time.Time) (uint16, uint32, bool) {
 	if f.begun && h.SSRC == f.ssrc {
@@ -37,9 +37,6 @@ func (f *forwarding) next(h *rtp.Header, seq uint16, ts uint32, now time.Time) (
 		}
 	}
 	if !f.begun || h.SSRC != f.ssrc {
-		if f.begun {
-			ts = f.clock(now)
-		}
 		f.seq, f.ts = seq-h.SequenceNumber, ts-h.Timestamp
 		f.ssrc = h.SSRC
 		if !f.begun {
@@ -61,9 +58,6 @@ func (f *forwarding) next(h *rtp.Header, seq uint16, ts uint32, now time.Time) (
 
 // clock is what our timestamp is now, going on from the newest packet.
 func (f *forwarding) clock(now time.Time) uint32 {
-	if !f.begun {
-		return 0
-	}
 	return f.lastTS + uint32(int64(now.Sub(f.at))*forwardClock/int64(time.Second))
 }
 

@@ -13,8 +13,11 @@ func TestForwardingGoesOnWithoutASeam(t *testing.T) {
 	now := time.Unix(1000, 0)
 	seq, ts := uint16(100), uint32(1000)
 	next := func(ssrc uint32, s uint16, t uint32) (uint16, uint32, bool) {
+		if f.begun {
+			ts = f.clock(now)
+		}
 		a, b, ok := f.next(&rtp.Header{SSRC: ssrc, SequenceNumber: s, Timestamp: t}, seq, ts, now)
-		seq, ts = f.lastSeq+1, f.lastTS
+		seq = f.lastSeq + 1
 		return a, b, ok
 	}
 	want := func(what string, a uint16, b uint32, ok bool, wantA uint16, wantB uint32) {

@@ -125,7 +125,7 @@ func (s *sender) sent(now time.Time) (packets, bytes uint64, ts uint32) {
 	defer s.mu.Unlock()
 	ts = s.ts
 	if s.cfg.Audio == nil {
-		ts = s.rebase.clock(now)
+		ts = s.clock(now)
 	}
 	return s.stats.packets, s.stats.bytes, ts
 }

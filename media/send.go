@@ -50,6 +50,7 @@ type sender struct {
 
 	// packets only
 	rebase forwarding
+	begun  time.Time // ts is that of this moment, until something was forwarded
 
 	buf [1500 + maxTag]byte
 }
@@ -72,7 +73,7 @@ func (s *sender) start(t *Transport, cfg *StreamConfig) error {
 	defer s.mu.Unlock()
 	s.t, s.live, s.marker = t, true, true
 	s.ssrc.Store(t.newSSRC())
-	s.seq, s.ts = firstSequence(), random32()
+	s.seq, s.ts, s.begun = firstSequence(), random32(), time.Now()
 	s.digits = dtmf.NewSender(dtmf.SenderConfig{ClockRate: 8000, PTime: period})
 	return s.apply(cfg)
 }
@@ -250,7 +251,7 @@ func (s *sender) event(now uint32) bool {
 		return false
 	}
 	if s.cfg.Audio == nil {
-		now = s.rebase.clock(time.Now())
+		now = s.clock(time.Now())
 	}
 	p, ok := s.digits.Next(now)
 	if !ok {
@@ -295,13 +296,22 @@ func (s *sender) forward(h *rtp.Header, payload []byte) error {
 	case len(payload)+rtpHeader+maxTag > min(len(s.buf), max(s.t.mtu, 576)):
 		return fmt.Errorf("media: WritePacket: payload of %d bytes", len(payload))
 	}
-	seq, ts, ok := s.rebase.next(h, s.seq, s.ts, time.Now())
+	now := time.Now()
+	seq, ts, ok := s.rebase.next(h, s.seq, s.clock(now), now)
 	if !ok {
 		return nil // a duplicate, or later than a receiver would wait for it
 	}
 	s.seq = seq
 	copy(s.buf[rtpHeader:], payload)
 	s.write(h.PayloadType, h.Marker, ts, len(payload))
-	s.seq, s.ts = s.rebase.lastSeq+1, s.rebase.lastTS // h may be a late one
+	s.seq = s.rebase.lastSeq + 1 // h may be a late one
 	return nil
+}
+
+// clock is the RTP timestamp that stands for now in packets-only mode.
+func (s *sender) clock(now time.Time) uint32 {
+	if s.rebase.begun {
+		return s.rebase.clock(now)
+	}
+	return s.ts + uint32(int64(now.Sub(s.begun))*forwardClock/int64(time.Second))
 }

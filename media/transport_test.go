@@ -250,6 +250,21 @@ func TestRFC3711ReplayAndForgery(t *testing.T) {
 	})
 }
 
+func TestDTLSAnswersWhereTheHandshakeComesFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pa, pb := newPipe(t)
+		mapped := netip.MustParseAddrPort("198.51.100.9:1234") // by a NAT that SDP does not know of
+		pa.from = mapped
+		ka, kb := keyPair(t)
+		a, b := connect(t, TransportConfig{RTP: pa, Keys: ka, Remote: pb.addr}, TransportConfig{RTP: pb, Keys: kb, Remote: pa.addr})
+		if pb.target != mapped {
+			t.Errorf("the path points at %v, want %v", pb.target, mapped)
+		}
+		a.Close()
+		b.Close()
+	})
+}
+
 func TestEarlyPacketsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := NewClock(1)
