@@ -35,7 +35,7 @@ type media struct {
 	codecs       []Codec
 }
 
-func describe(d *sdp.SessionDescription, names []mediaName) (*description, *Refused) {
+func describe(d *sdp.SessionDescription, names []mediaName) *description {
 	out := &description{media: make([]media, 0, len(names))}
 	head := readAttributes(d.Attributes)
 	out.bundle = head.bundle
@@ -72,7 +72,7 @@ func describe(d *sdp.SessionDescription, names []mediaName) (*description, *Refu
 		m.rtcp = parseRTCP(a.rtcp)
 		out.media = append(out.media, m)
 	}
-	return out, nil
+	return out
 }
 
 // destination splits c='s address into an IP address or a host name; a

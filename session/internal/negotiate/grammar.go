@@ -39,13 +39,13 @@ func parse(text []byte) (*description, *Refused) {
 	if err := d.UnmarshalString(tidied); err != nil || len(d.MediaDescriptions) != len(names) {
 		return nil, malformed("not a session description")
 	}
-	return describe(&d, names)
+	return describe(&d, names), nil
 }
 
 // section is the lines of the session or of one m-line, by meaning.
 type section struct {
-	first [256]bool // types seen: of c=, o=, s=, v= the first counts
-	c     string
+	seen  [256]bool // types that came, but for c= and a=
+	c     string    // the first
 	attrs []string
 }
 
@@ -84,7 +84,7 @@ func tidy(text string) (string, []mediaName, *Refused) {
 		}
 		sections[len(sections)-1].add(line)
 	}
-	if head := sections[0]; !head.first['o'] || !head.first['s'] {
+	if head := sections[0]; !head.seen['o'] || !head.seen['s'] {
 		return "", nil, malformed("o= or s= missing")
 	}
 	var b strings.Builder
@@ -114,7 +114,7 @@ func (s *section) add(line string) {
 			s.attrs = append(s.attrs, line)
 		}
 	default: // i, u, e, p, b, t, r, z, k and letters of the future
-		s.first[t] = true
+		s.seen[t] = true
 	}
 }
 
