@@ -151,10 +151,8 @@ func (c Candidate) Append(b []byte) []byte {
 	if !r.IsValid() {
 		switch c.Type {
 		case ServerReflexive, PeerReflexive, Relayed:
-			// "<rel-addr> and <rel-port>: [...] MUST be present for
-			// server-reflexive, peer-reflexive, and relayed candidates"; an
-			// address that is not told is the unspecified one (RFC 8839
-			// section 5.1).
+			// These types must have one; what is not told is the unspecified
+			// address (RFC 8839 section 5.1).
 			a := netip.IPv4Unspecified()
 			if c.Addr.Addr().Is6() {
 				a = netip.IPv6Unspecified()

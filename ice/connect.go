@@ -62,8 +62,8 @@ func (g *Gatherer) checks(ctx context.Context, o *offer, role Role, remote Descr
 		return nil, err
 	}
 	if remote.Lite {
-		// "If one agent is full and the other one is lite, the full agent MUST
-		// take the controlling role" (RFC 8445 section 6.1.1).
+		// "The full agent MUST take the controlling role, and the lite agent
+		// MUST take the controlled role" (RFC 8445 section 6.1.1).
 		role = Controlling
 	}
 	if role != Controlling && role != Controlled {

@@ -28,9 +28,8 @@ func TestRFC8445_7_3_1_1_RoleConflict(t *testing.T) {
 	}
 }
 
-// The callee checks at once; the answer takes five seconds and has no
-// candidates. "the agent MUST [...] respond to [checks] before the answer"
-// (RFC 8445 section 7.3).
+// The callee checks at once and is answered at once; the answer takes five
+// seconds and has no candidates.
 func TestRFC8445_7_3_ChecksBeforeTheAnswer(t *testing.T) {
 	simulate(t, func(t *testing.T, w world) {
 		x, y := w.gather(w.host("192.0.2.1", nil)), w.gather(w.behind(netsim.PortRestricted, "10.0.0.2", "198.51.100.1"))

@@ -70,10 +70,9 @@ func (b *base) candidate(f foundations) Candidate {
 	return c
 }
 
-// foundations numbers what must differ: "two candidates have the same foundation
-// when [...] same type, their bases have the same IP address, [...] obtained
-// using the same IP address [of the server] and the same transport" (RFC 8445
-// section 5.1.1.3).
+// foundations numbers what must differ: two candidates share a foundation if they
+// have the same type, base address, server and transport (RFC 8445 section
+// 5.1.1.3).
 type foundations map[foundation]int
 
 type foundation struct {

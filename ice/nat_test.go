@@ -54,8 +54,8 @@ func TestRFC8445_5_1_ReflexiveThroughTwoNATs(t *testing.T) {
 		if as := addrs(dx, ServerReflexive); len(as) != 1 || as[0].Addr().String() != "198.51.100.1" || dx.Default != as[0] {
 			t.Fatalf("reflexive %v, default %v; want one at the NAT's address, as the default too", as, dx.Default)
 		}
-		// The mapped address is only told: "the agent MUST replace" it by its
-		// base before checking (RFC 8445 section 6.1.2.4).
+		// The mapped address is only told; the base is what checks (RFC 8445
+		// section 6.1.2.4).
 		px, py := pair(t, x, y, Controlling, Controlled)
 		bothWays(t, px, py)
 		if s := px.Selected(); s.Remote.Addr != addrs(dy, ServerReflexive)[0] || s.Local.Type != Host {

@@ -28,19 +28,18 @@ const (
 )
 
 func newOffer() *offer {
-	// "ice-ufrag = 4*256ice-char", "ice-pwd = 22*256ice-char", at least 24 and
-	// 128 bits of randomness (RFC 8445 section 5.3). Text has 26 characters of 5
-	// bits.
+	// At least 4 and 22 ice-char, 24 and 128 bits of randomness (RFC 8445
+	// section 5.3). Text has 26 characters of 5 bits.
 	return &offer{ufrag: rand.Text()[:8], pwd: rand.Text(), held: map[string]map[heldKey][]byte{}, known: map[string]bool{}}
 }
 
 // early takes a check that came before its answer.
 //
-// "the agent [...] MUST be prepared to receive [...] Binding requests" as soon
-// as it told its candidates, and answer them at once: that takes our password
-// only (RFC 8445 section 7.3). The check is kept for the agent to come, which
-// learns the peer-reflexive candidate from it. One that nominates is kept and
-// not answered, as only the agent can select a pair; the peer repeats it.
+// From the moment it told its candidates an agent must answer checks, also those
+// of a peer whose answer it has not seen: that takes our password only (RFC 8445
+// section 7.3). The check is kept for the agent to come, which learns the
+// peer-reflexive candidate from it. One that nominates is kept and not answered,
+// as only the agent can select a pair; the peer repeats it.
 //
 // A user that ever had an agent is not answered again: the consent of an ended
 // fork must expire.

@@ -10,9 +10,8 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// reflexive is a mapped address. It is only told to the peer: "the agent MUST
-// replace [it] with its base" before checking (RFC 8445 section 6.1.2.4), so
-// that the agents never see it.
+// reflexive is a mapped address. It is only told to the peer: pairs are formed
+// of its base (RFC 8445 section 6.1.2.4), so that the agents never see it.
 type reflexive struct {
 	b      *base
 	server netip.AddrPort

@@ -18,8 +18,8 @@ const graceTime = 5 * time.Second
 // the path. A zero role keeps the path's; one made by Direct needs a role. ctx
 // bounds the checks.
 //
-// RFC 8445 section 9: "an agent [...] can continue to use the [...] selected
-// pair until the new one is found". The new pair is found by a second agent.
+// While the new checks run, data goes on over the pair selected before (RFC 8445
+// section 9). The new pair is found by a second agent.
 func (g *Gatherer) Restart(ctx context.Context, p *Path, role Role, local, remote Description) error {
 	if err := g.enter(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (g *Gatherer) Restart(ctx context.Context, p *Path, role Role, local, remot
 		return fmt.Errorf("ice: restart: %q is not a ufrag of this gatherer", local.Ufrag)
 	}
 	if role == 0 {
-		role = p.Role() // "the role [...] is not changed" (RFC 8445 section 9 by way of 6.1.1)
+		role = p.Role() // a restart keeps the roles (RFC 8445 section 6.1.1)
 	}
 	if err := p.beginRestart(); err != nil {
 		return err

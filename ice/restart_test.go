@@ -58,9 +58,8 @@ func (s *stream) end() (sent, lost int) {
 	return 2 * int(n), 2*int(n) - len(s.got[0]) - len(s.got[1])
 }
 
-// "An ICE restart [...] the existing pair is used until the new one is selected"
-// (RFC 8445 section 9). One side moves to a new socket meanwhile; the roles were
-// in conflict at first.
+// The pair in use is used until the new one is selected (RFC 8445 section 9).
+// One side moves to a new socket meanwhile; the roles were in conflict at first.
 func TestRFC8445_9_RestartMakesBeforeItBreaks(t *testing.T) {
 	simulate(t, func(t *testing.T, w world) {
 		hx, hy := w.host("192.0.2.1", nil), w.host("192.0.2.2", nil)

@@ -22,9 +22,8 @@ const (
 
 type txID [12]byte
 
-// isSTUN says whether p is framed as a STUN message. "The message length MUST
-// contain the size of the message in bytes, not including the 20-byte STUN
-// header" (RFC 8489 section 5).
+// isSTUN says whether p is framed as a STUN message: magic cookie, and a length
+// that does not include the header of 20 bytes (RFC 8489 section 5).
 func isSTUN(p []byte) bool {
 	return len(p) >= stunHeader && len(p) <= maxSTUN && p[0] < 4 && len(p)%4 == 0 &&
 		binary.BigEndian.Uint32(p[4:]) == stunCookie && int(binary.BigEndian.Uint16(p[2:])) == len(p)-stunHeader

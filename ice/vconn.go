@@ -24,6 +24,7 @@ type vconn struct {
 	valid map[netip.AddrPort]bool // sources whose request passed MESSAGE-INTEGRITY
 	pace  map[netip.AddrPort]*pace
 	next  time.Time // of the next consent check on the selected pair
+	sent  int64     // Unix nanoseconds of the last one
 }
 
 type packet struct {
@@ -46,7 +47,7 @@ const (
 	checkInterval = 100 * time.Millisecond // the agent's tick while it checks
 	checkFast     = 10                     // so many checks to an address at every tick,
 	checkSlow     = 500 * time.Millisecond // then at RFC 8445 section 14.3's RTO
-	consentPeriod = 5 * time.Second        // RFC 7675 section 5.1: the basic period
+	agentTick     = 2 * time.Second        // pion's: a check of the selected pair
 )
 
 func newVconn(b *base, a *agent) *vconn {
@@ -85,10 +86,8 @@ func (v *vconn) check(p []byte, from netip.AddrPort) {
 	v.deliver(p, from)
 }
 
-// response takes a response to one of our checks.
-//
-// "The endpoint MUST ... verify that the response was authenticated": only those
-// renew consent (RFC 7675 section 5.1). The peer's own requests do not.
+// response takes a response to one of our checks. Only an authenticated one
+// renews consent (RFC 7675 section 5.1); the peer's own requests do not.
 func (v *vconn) response(p []byte, from netip.AddrPort, sent time.Time) {
 	if !authentic(p, v.a.remote.Pwd) {
 		return
@@ -143,11 +142,16 @@ func (v *vconn) due(to netip.AddrPort, nominates bool) bool {
 	defer v.mu.Unlock()
 	if l := v.a.sel.Load(); l != nil && l.b == v.b && l.to == to && !nominates {
 		// "each interval MUST be randomized from between 0.8 and 1.2 times the
-		// basic period" (RFC 7675 section 5.1). The agent's tick is 2 s.
+		// basic period" of 5 s (RFC 7675 section 5.1). The agent ticks every 2 s:
+		// that leaves 4 and 6, and 4 while checks go unanswered.
 		if now.Before(v.next) {
 			return false
 		}
-		v.next = now.Add(consentPeriod*4/5 + rand.N(consentPeriod*2/5))
+		v.next = now.Add(2*agentTick - agentTick/2)
+		if v.a.consent.Load() > v.sent && rand.N(2) == 0 {
+			v.next = v.next.Add(agentTick)
+		}
+		v.sent = now.UnixNano()
 		return true
 	}
 	q := v.pace[to]

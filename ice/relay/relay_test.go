@@ -119,8 +119,8 @@ func TestHostileWithoutCredentials(t *testing.T) {
 	})
 }
 
-// "The server MAY [...] reject the request with a 403 (Forbidden) error" (RFC
-// 8656 section 10.2): permissions, channels and plain sending alike.
+// Refused peers get a 403 (RFC 8656 section 10.2): permissions, channels and plain
+// sending alike.
 func TestHostileReachIntoTheNetwork(t *testing.T) {
 	simulate(t, Config{}, func(t *testing.T, sim *netsim.Sim, s *Server) {
 		// A service on the relay's own machine, on all its addresses.
