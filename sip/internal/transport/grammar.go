@@ -183,14 +183,14 @@ func printable(word []byte) bool { return !bytes.ContainsAny(word, "\",;:<>@\\")
 
 // via is a Via value as far as a response needs it.
 type via struct {
-	host, port []byte
-	rport      bool
+	version, host, port []byte
+	rport               bool
 }
 
 // viaForm tells whether v is a Via with at least one well-formed value.
 func viaForm(v []byte) bool {
-	_, ok := parseVia(v)
-	return ok
+	w, ok := parseVia(v)
+	return ok && string(w.version) == "2.0"
 }
 
 // parseVia reads the first value of a Via:
@@ -203,9 +203,11 @@ func parseVia(v []byte) (w via, ok bool) {
 			n++
 		}
 		part := v[:n]
-		switch {
-		case n == 0, i == 0 && !bytes.EqualFold(part, []byte("SIP")), i == 1 && string(part) != "2.0":
+		if n == 0 || i == 0 && !bytes.EqualFold(part, []byte("SIP")) {
 			return via{}, false
+		}
+		if i == 1 {
+			w.version = part
 		}
 		v = v[n:]
 		if i == 2 {

@@ -29,6 +29,7 @@ func (h *head) reply(raw []byte, d *defect, source netip.AddrPort, seed maphash.
 	// "Missing Call-ID header field"" (RFC 3261 section 21.4.1)
 	res = append(append(append(res, ' '), d.reason...), "\r\n"...)
 	header, first := raw[:h.body], true
+	var done [headerIDs]bool
 	_, n, _ := cutLine(header)
 	for header = header[n:]; ; header = header[n:] {
 		var line []byte
@@ -45,7 +46,12 @@ func (h *head) reply(raw []byte, d *defect, source netip.AddrPort, seed maphash.
 		if colon < 0 || control(line) != nil {
 			continue
 		}
-		switch nameID(bytes.TrimRight(line[:colon], " \t")) {
+		id := nameID(bytes.TrimRight(line[:colon], " \t"))
+		if id != hVia && done[id] {
+			continue // repeated: the first counts
+		}
+		done[id] = true
+		switch id {
 		case hVia:
 			if first {
 				line = viaSource(line, source)
