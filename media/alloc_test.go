@@ -59,6 +59,9 @@ func suites(f func(profile dtls.SRTPProtectionProfile, name string)) {
 }
 
 func TestPacketPathAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	from := netip.MustParseAddrPort("192.0.2.1:4000")
 	suites(func(profile dtls.SRTPProtectionProfile, name string) {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +98,9 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 }
 
 func TestTickAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	from := netip.MustParseAddrPort("192.0.2.1:4000")
 	for _, codec := range []Codec{codecPCMU, codecG722} {
 		t.Run(codec.Name, func(t *testing.T) {

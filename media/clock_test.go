@@ -2,6 +2,7 @@ package media
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -28,6 +29,13 @@ func (m *metronome) tick(now time.Time, skipped int) {
 	}
 }
 
+// ticks returns what was recorded so far.
+func (m *metronome) ticks() []time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.at)
+}
+
 func TestClockTicksEvery20ms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewClock(2)
@@ -40,15 +48,16 @@ func TestClockTicksEvery20ms(t *testing.T) {
 		time.Sleep(time.Second)
 		phases := map[time.Duration]int{}
 		for _, m := range all {
-			if len(m.at) < 49 || len(m.at) > 51 {
-				t.Fatalf("%d ticks in a second, want 50", len(m.at))
+			at := m.ticks()
+			if len(at) < 49 || len(at) > 51 {
+				t.Fatalf("%d ticks in a second, want 50", len(at))
 			}
-			for i := 1; i < len(m.at); i++ {
-				if d := m.at[i].Sub(m.at[i-1]); d != period {
+			for i := 1; i < len(at); i++ {
+				if d := at[i].Sub(at[i-1]); d != period {
 					t.Fatalf("ticks %v apart, want 20 ms", d)
 				}
 			}
-			phases[time.Duration(m.at[0].UnixNano())%period]++
+			phases[time.Duration(at[0].UnixNano())%period]++
 		}
 		if len(phases) != slots {
 			t.Errorf("200 streams in %d phases, want %d", len(phases), slots)
@@ -57,17 +66,17 @@ func TestClockTicksEvery20ms(t *testing.T) {
 			f()
 		}
 		synctest.Wait()
-		before := len(all[0].at)
+		before := len(all[0].ticks())
 		time.Sleep(time.Second)
-		if len(all[0].at) != before {
+		if len(all[0].ticks()) != before {
 			t.Error("a removed stream ticks on")
 		}
 		// Idle: the goroutines ended, and come back with a stream.
 		m := &metronome{}
 		defer c.add(m)()
 		time.Sleep(100 * time.Millisecond)
-		if len(m.at) < 4 {
-			t.Errorf("%d ticks in 100 ms after the clock was idle", len(m.at))
+		if n := len(m.ticks()); n < 4 {
+			t.Errorf("%d ticks in 100 ms after the clock was idle", n)
 		}
 		c.Close()
 	})
@@ -105,14 +114,16 @@ func TestClockStall(t *testing.T) {
 				defer c.add(m)()
 				defer c.add(other)()
 				time.Sleep(5 * time.Second)
+				synctest.Wait()
 				for _, m := range []*metronome{m, other} {
-					for i := 1; i < len(m.at); i++ {
-						if d := m.at[i].Sub(m.at[i-1]); d < catchUp {
+					at := m.ticks()
+					for i := 1; i < len(at); i++ {
+						if d := at[i].Sub(at[i-1]); d < catchUp {
 							t.Errorf("ticks %v apart after a stall: a burst", d)
 						}
 					}
-					if total := len(m.at) + m.skipped; total < 248 || total > 251 {
-						t.Errorf("%d ticks and %d skipped, want 250 together", len(m.at), m.skipped)
+					if total := len(at) + m.skipped; total < 248 || total > 251 {
+						t.Errorf("%d ticks and %d skipped, want 250 together", len(at), m.skipped)
 					}
 					if m.skipped < tc.skipped || tc.skipped == 0 && m.skipped != 0 {
 						t.Errorf("%d skipped, want %d", m.skipped, tc.skipped)

@@ -329,6 +329,9 @@ func (r *receiver) decode(f jitter.Frame, to int) bool {
 		if f.PayloadType != r.pt || r.rate != r.formats[i].rate {
 			r.fade = r.fade || r.rate != 0
 			r.pt = f.PayloadType
+			if d, ok := r.decoders[i].(interface{ Reset() }); ok {
+				d.Reset() // the peer's encoder begins afresh, too
+			}
 			r.use(r.formats[i], to)
 		}
 		r.pcm = r.decoders[i].Decode(r.pcm[:0], f.Payload)
