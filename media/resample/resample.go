@@ -18,7 +18,7 @@ const (
 const (
 	half  = 16  // periods of the lower rate on each side of the filter's middle
 	beta  = 6.2 // of the Kaiser window: 65 dB
-	unit  = 20  // bits after the point of a coefficient
+	unit  = 28  // bits after the point of a coefficient
 	block = 480 // samples taken in at once
 )
 
@@ -27,12 +27,14 @@ const (
 // It has one user at a time.
 type Resampler struct {
 	from, to int
-	up, down int     // to and from without their common divisor
-	taps     int     // of each phase
-	filter   []int32 // up phases of so many taps, the last for the newest sample
-	input    []int16 // the past taps-1 samples, then room for a block
-	phase    int     // of the next output
-	skip     int     // input samples until it
+	up, down int         // to and from without their common divisor
+	taps     int         // of each phase
+	filter   []int32     // up phases of so many taps, the last for the newest sample
+	pairs    [half]int32 // half of the taps that are not 0, for ratios of two: the rest mirrors them
+	middle   int32       // but for this one, when halving
+	input    []int16     // the past taps-1 samples, then room for a block
+	phase    int         // of the next output
+	skip     int         // input samples until it
 }
 
 var errRatio = errors.New("the ratio of the rates has terms over 1024")
@@ -95,6 +97,13 @@ func (r *Resampler) design() {
 		}
 		row[largest] += rest
 	}
+	if r.up*r.down == 2 { // the last phase has them in either direction
+		row := r.filter[(r.up-1)*r.taps:]
+		for i := range r.pairs {
+			r.pairs[i] = row[1+i*r.down]
+		}
+		r.middle = row[r.taps/2]
+	}
 }
 
 func sinc(x float64) float64 {
@@ -139,33 +148,25 @@ func (r *Resampler) convert(dst []int16, n int) []int16 {
 	at, phase, taps := r.skip, r.phase, r.taps
 	for at < n {
 		x := r.input[at:][:taps]
-		if phase == 0 && r.down == 1 {
-			dst = append(dst, x[taps-1-half]) // all other taps are 0: the sample itself
-		} else {
-			y := (dot(r.filter[phase*taps:][:taps], x) + 1<<(unit-1)) >> unit
-			dst = append(dst, int16(max(min(y, math.MaxInt16), math.MinInt16)))
+		var y int
+		switch {
+		case phase == 0 && r.down == 1: // all taps but the middle one are 0: the sample itself
+			y = int(x[taps-1-half]) << unit
+		case r.up == 2 && r.down == 1:
+			y = between(&r.pairs, (*[2 * half]int16)(x[1:]))
+		case r.up == 1 && r.down == 2:
+			y = halve(&r.pairs, r.middle, (*[4*half + 1]int16)(x))
+		default:
+			y = dot(r.filter[phase*taps:][:taps], x)
 		}
+		y = (y + 1<<(unit-1)) >> unit
+		dst = append(dst, int16(max(min(y, math.MaxInt16), math.MinInt16)))
 		for phase += r.down; phase >= r.up; phase -= r.up {
 			at++
 		}
 	}
 	r.skip, r.phase = at-n, phase
 	return dst
-}
-
-func dot(h []int32, x []int16) int {
-	var a, b, c, d int
-	for len(h) >= 4 && len(x) >= 4 {
-		a += int(h[0]) * int(x[0])
-		b += int(h[1]) * int(x[1])
-		c += int(h[2]) * int(x[2])
-		d += int(h[3]) * int(x[3])
-		h, x = h[4:], x[4:]
-	}
-	for i := range min(len(h), len(x)) {
-		a += int(h[i]) * int(x[i])
-	}
-	return a + b + c + d
 }
 
 // Delay is how much later a signal leaves than it came in; the same for all frequencies.
