@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -257,7 +258,15 @@ func (s *Server) tracer() func(transport.Packet) {
 		start, cseq, callID := transport.Summary(p.Raw)
 		trace(sip.Trace{
 			Time: p.Time, Sent: p.Sent, Transport: p.Flow.Transport(), Local: p.Flow.Local(), Remote: p.Flow.Remote(),
-			Start: start, CSeq: cseq, CallID: callID, Size: len(p.Raw),
+			Start: visible(start), CSeq: visible(cseq), CallID: visible(callID), Size: len(p.Raw),
 		})
 	}
+}
+
+// visible escapes what a terminal or a log would obey.
+func visible(s string) string {
+	if q := strconv.Quote(s); len(q) != len(s)+2 {
+		return q[1 : len(q)-1]
+	}
+	return s
 }
