@@ -174,6 +174,7 @@ func (s *shard) pass(epoch time.Time) (next time.Time, ok bool) {
 		for _, t := range batch {
 			t.tick(now, skipped)
 		}
+		clear(batch) // removed ones are not kept alive
 		if !ok || wait.Before(next) {
 			next, ok = wait, true
 		}

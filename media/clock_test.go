@@ -3,6 +3,7 @@ package media
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -84,14 +85,14 @@ func TestClockTicksEvery20ms(t *testing.T) {
 
 func TestClockIdleHasNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := runtime.NumGoroutine()
 		c := NewClock(4)
 		remove := c.add(&metronome{})
 		time.Sleep(50 * time.Millisecond)
 		remove()
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n != before {
-			t.Errorf("%d goroutines, %d before", n, before)
+		buf := make([]byte, 1<<16)
+		if all := string(buf[:runtime.Stack(buf, true)]); strings.Contains(all, "(*shard).run") {
+			t.Errorf("an idle clock has a goroutine:\n%s", all)
 		}
 		c.Close()
 	})

@@ -38,7 +38,8 @@
 // # Limitations
 //
 // Codecs are PCMU, PCMA, G.722 and telephone-event; one SRTP key per direction
-// for a transport's life (no MKI, no re-keying); no RTCP feedback (RFC 4585).
+// for a transport's life (no MKI, no re-keying); no RTCP feedback (RFC 4585). With
+// DTLS and without rtcp-mux there is no RTCP: it would need an association of its own.
 //
 // [RFC 3550]: https://www.rfc-editor.org/rfc/rfc3550
 // [RFC 3551]: https://www.rfc-editor.org/rfc/rfc3551

@@ -32,6 +32,7 @@ type reporter struct {
 	mu    sync.Mutex
 	cname string
 	next  time.Time
+	ended bool // BYE was sent
 	buf   []byte
 
 	// the last SR of the peer, for LSR and DLSR
@@ -66,6 +67,10 @@ func (r *reporter) start(now time.Time, cname string) {
 func (s *Stream) report(now time.Time) {
 	r := &s.rep
 	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return
+	}
 	if r.collided.Swap(false) && r.collisions < maxCollisions {
 		r.collisions++
 		r.buf = appendBye(s.compound(now), s.send.ssrc.Load())
@@ -87,6 +92,7 @@ func (s *Stream) report(now time.Time) {
 func (s *Stream) goodbye(now time.Time) {
 	s.rep.mu.Lock()
 	defer s.rep.mu.Unlock()
+	s.rep.ended = true
 	packets, _, _ := s.send.sent(now)
 	// "a participant which never sent an RTP or RTCP packet MUST NOT send a BYE
 	// packet when they leave the group" (RFC 3550 section 6.3.7)
