@@ -62,7 +62,7 @@ func (g *Gatherer) newAgent(o *offer, role Role, remote Description, path *Path)
 		vconns: map[*base]*vconn{}, byID: map[string]*vconn{}, ready: make(chan struct{}), failed: make(chan error, 1),
 	}
 	if len(a.bases) == 0 {
-		return nil, fmt.Errorf("%w%s", ErrNoCandidates, because(g.Errors()))
+		return nil, noCandidates(g.Errors())
 	}
 	a.controlling.Store(role == Controlling)
 	wait := relayWait

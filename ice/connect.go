@@ -119,7 +119,7 @@ func (g *Gatherer) judge(o *offer, d Description) (Description, error) {
 	}
 	bases := g.usable()
 	if len(bases) == 0 {
-		return d, fmt.Errorf("%w%s", ErrNoCandidates, because(g.Errors()))
+		return d, noCandidates(g.Errors())
 	}
 	named := len(d.Candidates) == 0 // it may be found by its checks
 	var ok []Candidate

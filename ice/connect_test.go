@@ -165,6 +165,9 @@ func TestConnectFails(t *testing.T) {
 			if !errors.Is(err, ErrNoCandidates) || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), bad.Password) {
 				t.Errorf("error %v, want no candidates because of a 401, without the password", err)
 			}
+			if se, ok := errors.AsType[*ServerError](err); !ok || se.Code != 401 {
+				t.Errorf("error %v does not unwrap to the 401", err)
+			}
 			if es := x.Errors(); len(es) != 1 || es[0].(*ServerError).Code != 401 {
 				t.Errorf("server errors %v, want one 401", es)
 			}

@@ -13,6 +13,20 @@ import (
 // ErrNoCandidates is returned when a side has no candidate that could be used.
 var ErrNoCandidates = errors.New("ice: no usable candidates")
 
+// noCandidates is ErrNoCandidates with what the servers said.
+type noCandidates []error
+
+func (e noCandidates) Error() string {
+	var b strings.Builder
+	b.WriteString(ErrNoCandidates.Error())
+	for _, s := range e {
+		fmt.Fprintf(&b, "; %v", s)
+	}
+	return b.String()
+}
+
+func (e noCandidates) Unwrap() []error { return append([]error{ErrNoCandidates}, e...) }
+
 // ErrClosed is returned after Close. It unwraps to net.ErrClosed.
 var ErrClosed = fmt.Errorf("ice: closed: %w", net.ErrClosed)
 

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +64,8 @@ func NewGatherer(ctx context.Context, cfg *Config) (*Gatherer, error) {
 
 // Local waits until gathering has ended, at most about three seconds, and
 // returns what to tell the peer. A server that failed is not an error, see
-// Errors; having no candidate at all is ErrNoCandidates.
+// Errors; having no candidate at all is ErrNoCandidates, which then comes with
+// the servers' errors.
 func (g *Gatherer) Local(ctx context.Context) (Description, error) {
 	return g.describe(ctx, g.first)
 }
@@ -91,7 +91,7 @@ func (g *Gatherer) describe(ctx context.Context, o *offer) (Description, error) 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.local.Candidates) == 0 {
-		return Description{}, fmt.Errorf("%w%s", ErrNoCandidates, because(g.errs))
+		return Description{}, noCandidates(slices.Clone(g.errs))
 	}
 	d := g.local
 	d.Candidates = slices.Clone(d.Candidates)
@@ -113,14 +113,6 @@ func (g *Gatherer) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("ice: gather candidates: %w", ctx.Err())
 	}
-}
-
-func because(errs []error) string {
-	var b strings.Builder
-	for _, e := range errs {
-		fmt.Fprintf(&b, "; %v", e)
-	}
-	return b.String()
 }
 
 // Errors are the servers' failures so far, each a *ServerError.

@@ -3,6 +3,7 @@ package ice
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -144,6 +145,22 @@ func TestTwoRelays(t *testing.T) {
 		px, py := pair(t, x, w.gather(w.host("192.0.2.2", nil)), Controlling, Controlled)
 		bothWays(t, px, py)
 	})
+}
+
+// A Network whose sockets have only the methods of net.PacketConn will do.
+func TestPlainPacketConn(t *testing.T) {
+	simulate(t, func(t *testing.T, w world) {
+		x := gather(t, &Config{Network: plainNetwork{w.host("192.0.2.1", nil)}})
+		px, py := pair(t, x, w.gather(w.host("192.0.2.2", nil)), Controlling, Controlled)
+		bothWays(t, px, py)
+	})
+}
+
+type plainNetwork struct{ *netsim.Host }
+
+func (n plainNetwork) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	c, err := n.Host.ListenPacket(ctx, network, address)
+	return struct{ net.PacketConn }{c}, err
 }
 
 // Close in the middle of everything ends everything: the bubble would not end

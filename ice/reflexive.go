@@ -92,12 +92,15 @@ func mappedAddress(p []byte) (netip.AddrPort, error) {
 // while it rings: until a path is found, which has traffic of its own. It ends
 // then or when the gatherer closes.
 func (g *Gatherer) keepAlive() {
-	for g.pause(keepAliveTime) {
+	g.mu.Lock()
+	all := slices.Clone(g.reflexive)
+	for _, r := range g.relays {
+		all = append(all, reflexive{b: r.host, server: r.turnServer})
+	}
+	g.mu.Unlock()
+	for len(all) > 0 && g.pause(keepAliveTime) {
 		g.mu.Lock()
-		done, all := g.connected, slices.Clone(g.reflexive)
-		for _, r := range g.relays {
-			all = append(all, reflexive{b: r.host, server: r.turnServer})
-		}
+		done := g.connected
 		g.mu.Unlock()
 		if done {
 			return
