@@ -36,10 +36,10 @@ type wheel struct {
 	list [levels * slots]*entry
 }
 
-// add puts e, which is in no wheel, where it fires at tick due, at the next tick when
-// that has passed.
+// add puts e, which is in no wheel, where it fires at tick due, at once (with the next
+// advance) when that has passed.
 func (w *wheel) add(e *entry, due int64) {
-	e.due = min(max(due, w.now+1), 1<<(slotBits*levels)-1)
+	e.due = min(max(due, w.now), 1<<(slotBits*levels)-1)
 	level := (bits.Len64(uint64(e.due^w.now)|1) - 1) / slotBits
 	index := e.due >> (slotBits * level) & (slots - 1)
 	at := level*slots + int(index)
