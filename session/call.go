@@ -94,19 +94,15 @@ func (c *Call) begin(ctx context.Context) error {
 // post queues f for the call's goroutine; false when the call is over.
 func (c *Call) post(f func(context.Context)) bool { return c.box.post(f) }
 
-// ask runs f on the call's goroutine and waits for its error, for ctx, or for the end of the call.
-func (c *Call) ask(ctx context.Context, f func(context.Context) error) error {
+// ask runs f on the call's goroutine, which never waits for the network, and
+// returns its error, or why the call is over.
+func (c *Call) ask(f func(context.Context) error) error {
 	reply := make(chan error, 1)
 	if !c.post(func(life context.Context) { reply <- f(life) }) {
 		<-c.done
 		return c.err
 	}
-	select {
-	case err := <-reply:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return <-reply
 }
 
 func (c *Call) log() *slog.Logger { return c.ep.cfg.Log }

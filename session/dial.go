@@ -59,7 +59,7 @@ func (ep *Endpoint) Start(ctx context.Context, target string, opts *DialOptions)
 		c.abandon(&EndError{Cause: NoMedia, Err: err})
 		return nil, err
 	}
-	if err := c.ask(ctx, func(context.Context) error { return d.invite(c) }); err != nil {
+	if err := c.ask(func(context.Context) error { return d.invite(c) }); err != nil {
 		c.abandon(&EndError{Cause: Unreachable, Err: err})
 		return nil, err
 	}

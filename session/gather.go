@@ -16,7 +16,7 @@ func (c *Call) gather(ctx context.Context) error {
 	}
 	// The call's goroutine owns the gatherer. It takes it even when gathering
 	// fails, so that the end of the call closes it.
-	if err := c.ask(context.WithoutCancel(ctx), func(context.Context) error {
+	if err := c.ask(func(context.Context) error {
 		if c.state == ended {
 			return c.err
 		}
@@ -33,7 +33,7 @@ func (c *Call) gather(ctx context.Context) error {
 	for _, err := range g.Errors() {
 		c.log().Warn("gathering", "err", err)
 	}
-	return c.ask(context.WithoutCancel(ctx), func(context.Context) error {
+	return c.ask(func(context.Context) error {
 		c.local = local
 		return nil
 	})

@@ -59,7 +59,10 @@ func (in *Incoming) Header(name string) string {
 
 // Ring tells the caller that somebody is being alerted: 180.
 func (in *Incoming) Ring(ctx context.Context) error {
-	return in.call.ask(ctx, func(context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return in.call.ask(func(context.Context) error {
 		if in.call.state != ringing {
 			return in.over()
 		}
@@ -78,7 +81,7 @@ func (in *Incoming) Answer(ctx context.Context) (*Call, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if err := in.call.ask(ctx, in.answer); err != nil {
+	if err := in.call.ask(in.answer); err != nil {
 		return nil, err
 	}
 	return in.call, nil
@@ -102,7 +105,10 @@ func (in *Incoming) RejectErr(ctx context.Context, err error) error {
 }
 
 func (in *Incoming) reject(ctx context.Context, code int) error {
-	return in.call.ask(ctx, func(context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return in.call.ask(func(context.Context) error {
 		if in.call.state != ringing {
 			return in.over()
 		}
