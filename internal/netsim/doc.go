@@ -55,7 +55,9 @@
 //     TestMain call WarmResolver before m.Run: it makes one that fails.
 //
 //   - A bubble that hangs hangs until go test's -timeout: only then are the
-//     goroutines shown.
+//     goroutines shown. When anything in it has a repeating timer it does not
+//     even hang, it runs at full speed through the years: bound every wait by a
+//     context or a deadline, t.Context() is not one.
 //
 //   - A test should end with nothing in Open; Close closes what is left so that
 //     the bubble can end.

@@ -2,6 +2,7 @@ package netsim
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -29,22 +30,29 @@ func TestPionICE(t *testing.T) {
 
 				var agents [2]*ice.Agent
 				for i, public := range []string{"198.51.100.1", "198.51.100.2"} {
-					h := s.NewHost("10.0.0.2", s.NewNAT(tc.kind, public))
+					// Not the same address for both: checks that a host sends to itself
+					// reach the socket of pion's TURN client, whose loop ends at any
+					// STUN request.
+					h := s.NewHost(fmt.Sprintf("10.0.%d.2", i+1), s.NewNAT(tc.kind, public))
 					h.SetLink(l, l)
 					agents[i] = newAgent(t, h)
 					defer agents[i].Close()
 				}
 				exchange(t, agents[0], agents[1])
 				exchange(t, agents[1], agents[0])
-				conns := make(chan net.Conn, 2)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				conns := make(chan *ice.Conn, 2)
 				for i, a := range agents {
 					go func() {
 						ufrag, pwd, err := agents[1-i].GetLocalUserCredentials()
+						connect := a.Dial
+						if i == 1 {
+							connect = a.Accept
+						}
 						var c *ice.Conn
-						if err == nil && i == 0 {
-							c, err = a.Dial(t.Context(), ufrag, pwd)
-						} else if err == nil {
-							c, err = a.Accept(t.Context(), ufrag, pwd)
+						if err == nil {
+							c, err = connect(ctx, ufrag, pwd)
 						}
 						if err != nil {
 							t.Error(err)
@@ -52,8 +60,9 @@ func TestPionICE(t *testing.T) {
 						conns <- c
 					}()
 				}
-				<-conns
-				<-conns
+				if c0, c1 := <-conns, <-conns; c0 == nil || c1 == nil {
+					t.FailNow()
+				}
 				time.Sleep(5 * time.Second)
 				pair, err := agents[0].GetSelectedCandidatePair()
 				if err != nil || pair == nil {
