@@ -63,7 +63,7 @@ func (a *Agent) Register(acct *Account, on func(RegistrationEvent)) (*Registrati
 	r := &Registration{
 		a: a, acct: *acct, on: on, callID: token() + token(), cancel: cancel,
 		leave: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
-		machine: newRegisterMachine(URI{}, acct.Expires, rand.Float64), //nolint:gosec // spreads load, keeps no secret
+		machine: newRegisterMachine(URI{}, acct.Expires, rand.Float64),
 	}
 	if !a.spawn(func() { r.run(ctx) }) {
 		cancel()
@@ -329,9 +329,9 @@ func (r *Registration) keepAlive() time.Duration {
 	case r.machine.state != registerRegistered || r.flow == nil:
 		return 0
 	case r.flow.Reliable():
-		return keepStream + rand.N(keepStreamSpread) //nolint:gosec // spreads load
+		return keepStream + rand.N(keepStreamSpread)
 	case r.behindNAT():
-		return keepDatagram + rand.N(keepDatagramSpread) //nolint:gosec // spreads load
+		return keepDatagram + rand.N(keepDatagramSpread)
 	}
 	return 0
 }

@@ -75,7 +75,7 @@ func (s registerStep) describe(o registerOutput) (send, event string) {
 	return send, event
 }
 
-func TestRegisterMachine(t *testing.T) {
+func TestRFC3261Section10_2RegisterMachine(t *testing.T) {
 	const h = time.Hour
 	refresh := h - h/10 // random is 0
 	first := registerStep{0, doStart, regHere + " 1h0m0s", "", registerSending, 0}

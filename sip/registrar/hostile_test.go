@@ -79,7 +79,7 @@ func TestRFC7616Section3_4Replay(t *testing.T) {
 	alone(t, "after five minutes", func(t *testing.T, _ *world, r *raw) {
 		const start = "REGISTER sip:example.org"
 		challenge := r.ask(401, start, toAlice)
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		r.ask(401, start, toAlice, r.credentials(challenge, "alice", start, 1))
 	})
 }
@@ -108,7 +108,7 @@ func TestHostileOpenRelay(t *testing.T) {
 	alone(t, "an ACK for nothing", func(t *testing.T, w *world, r *raw) {
 		r.send(r.request("ACK sip:victim@10.0.0.9", "Route: <sip:example.org;lr>"))
 		synctest.Wait()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if n := w.count("-> "); n != 0 {
 			t.Errorf("%d messages went out", n)
 		}
@@ -192,11 +192,11 @@ func TestHostileRegisterFlood(t *testing.T) {
 		for range 5000 {
 			r.send(r.request("REGISTER sip:example.org", toAlice))
 		}
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		if n := w.count("-> SIP/2.0 401"); n < 100 || n > 1000 {
 			t.Errorf("%d challenges, want at most the burst of 1000", n)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.raw().ask(401, "REGISTER sip:example.org", toBob) // others are served
 	})
 	alone(t, "guessing passwords", func(t *testing.T, w *world, r *raw) {
@@ -205,7 +205,7 @@ func TestHostileRegisterFlood(t *testing.T) {
 		for range 300 {
 			r.send(r.request(start, toAlice, strings.Replace(r.credentials(challenge, "alice", start, 1), `response="`, `response="0`, 1)))
 		}
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		if n := w.count("-> SIP/2.0 401"); n > 110 {
 			t.Errorf("%d answers to 300 guesses, want about 91", n)
 		}

@@ -85,9 +85,11 @@ type Server struct {
 	limit  *limiter
 	seal   sealer
 
-	ready chan struct{} // closed when layer and trans are set
-	addrs []netip.AddrPort
-	ports map[int]bool
+	ready  chan struct{} // closed when layer and trans are set
+	close  sync.Once
+	closed error // of the first Close
+	addrs  []netip.AddrPort
+	ports  map[int]bool
 
 	mu     sync.Mutex // guards relays and flows
 	relays map[*transaction.Server]*relay
@@ -148,9 +150,11 @@ func (s *Server) Addr(transport string) netip.AddrPort {
 	return a
 }
 
-// Close ends everything at once and waits for the server's goroutines.
+// Close ends everything at once and waits for the server's goroutines. Later
+// calls return the same.
 func (s *Server) Close() error {
-	return errors.Join(s.layer.Close(), s.trans.Close())
+	s.close.Do(func() { s.closed = errors.Join(s.trans.Close(), s.layer.Close()) })
+	return s.closed
 }
 
 func (c *Config) fill() {

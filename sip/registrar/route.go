@@ -155,7 +155,7 @@ func (s *sealer) preprocess(req *sipmsg.Request, own func(*sipmsg.Uri) bool) pat
 		routes = routes[1:]
 	}
 	p.more = len(routes) > 0
-	for req.RemoveHeader("Route") { //nolint:revive // the condition does the work
+	for req.RemoveHeader("Route") {
 	}
 	for _, u := range routes {
 		req.AppendHeader(&sipmsg.RouteHeader{Address: *u})

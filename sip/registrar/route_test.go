@@ -113,3 +113,30 @@ func TestHopCountsDown(t *testing.T) {
 		}
 	}
 }
+
+func FuzzRoute(f *testing.F) {
+	var s sealer
+	token := s.seal("call", caller4, callee6)
+	f.Add("sip:bob@proxy", "Route: <sip:"+token+"@proxy;lr>, <sip:next>\r\n")
+	f.Add("sip:"+token+"@proxy;lr", "Route: <sip:bob@192.0.2.7>\r\nVia: SIP/2.0/TCP x;branch=z9hG4bKa.AAAAAAAAAAAAAAAA\r\n")
+	f.Fuzz(func(t *testing.T, uri, fields string) {
+		text := "BYE " + uri + " SIP/2.0\r\n" + strings.ReplaceAll(headers, "\n", "\r\n") + fields + "\r\n"
+		msg, err := sipmsg.ParseMessage([]byte(text))
+		if err != nil {
+			return
+		}
+		req, ok := msg.(*sipmsg.Request)
+		if !ok || req.CallID() == nil || req.CSeq() == nil || req.From() == nil || req.To() == nil {
+			return
+		}
+		s.looped(req)
+		s.mark(req)
+		before := len(req.GetHeaders("route"))
+		p := s.preprocess(req, func(u *sipmsg.Uri) bool { return u.Host == "proxy" })
+		if after := len(routesOf(req)); after > before || p.more != (after > 0) {
+			t.Errorf("%d routes became %d, more %v", before, after, p.more)
+		}
+		hop(req)
+		maxBreadth(req)
+	})
+}

@@ -292,3 +292,6 @@ func answerInside(t *testing.T, ev sip.DialogEvent, ended chan sip.DialogEvent) 
 		t.Errorf("unexpected %#v", ev)
 	}
 }
+
+// pass lets virtual time go by.
+func pass(d time.Duration) { <-time.After(d) }

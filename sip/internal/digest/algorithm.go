@@ -1,7 +1,7 @@
 package digest
 
 import (
-	"crypto/md5" //nolint:gosec // RFC 3261 section 22.4 obliges every SIP element to know MD5.
+	"crypto/md5" // RFC 3261 section 22.4 obliges every SIP element to know it
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -51,7 +51,7 @@ func (a Algorithm) new() hash.Hash {
 	case SHA512256:
 		return sha512.New512_256()
 	default:
-		return md5.New() //nolint:gosec // see the import
+		return md5.New()
 	}
 }
 
