@@ -30,7 +30,7 @@ func uriOf(m *sipmsg.Uri) URI {
 
 // message is our URI as the parser's.
 func (u URI) message() sipmsg.Uri {
-	if u.Params == "" && u.Headers == "" && u.isSIP() {
+	if u.Params == "" && u.Headers == "" && u.isSIP() && isClean(u.User) && strings.IndexByte(u.User, ':') < 0 && isClean(u.Password) && isClean(u.Host) {
 		host := u.Host
 		if strings.Contains(host, ":") {
 			host = "[" + host + "]"
@@ -46,6 +46,16 @@ func (u URI) message() sipmsg.Uri {
 		return sipmsg.Uri{Scheme: "sip", Host: "invalid.invalid"} // not reached: sipgo reads what Append writes
 	}
 	return m
+}
+
+// isClean says that Append would escape nothing in a part.
+func isClean(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !inURI(c) || c == '@' || c == ';' || c == '?' || c == '[' || c == ']' {
+			return false
+		}
+	}
+	return true
 }
 
 // addressOf makes an Address of the parts of a From, To or Contact.
