@@ -166,6 +166,7 @@ func (s *Stream) admit(now time.Time, h *rtp.Header, size int) (use uint8, ok bo
 	if fresh {
 		s.remote.Store(h.SSRC)
 		r.fade = true
+		r.events = dtmf.NewReceiver(receiveClock)
 		if r.buf != nil {
 			r.buf.Reset()
 		}

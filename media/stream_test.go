@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/rtp"
 )
 
@@ -135,4 +137,30 @@ func TestStreamRefusals(t *testing.T) {
 	if err := s.SendDTMF(t.Context(), "1"); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("SendDTMF after Close: %v", err)
 	}
+}
+
+func TestRFC3711RolloverCounter(t *testing.T) {
+	from := netip.MustParseAddrPort("192.0.2.1:4000")
+	suites(func(profile dtls.SRTPProtectionProfile, name string) {
+		t.Run(name, func(t *testing.T) {
+			a, b, pa, pb := halves(t, profile)
+			got := uint32(0)
+			sa := packetsOnly(t, a, nil)
+			sb := packetsOnly(t, b, func(*rtp.Header, []byte) { got++ })
+			h, payload := rtp.Header{SSRC: 7}, make([]byte, 20)
+			for i := range uint32(150_000) { // two wraps and more: 50 minutes
+				h.SequenceNumber, h.Timestamp = uint16(i), 160*i
+				if err := sa.WritePacket(&h, payload); err != nil {
+					t.Fatal(err)
+				}
+				if i%10_000 == 5 {
+					continue // lost
+				}
+				pb.handler(pa.last, from)
+			}
+			if st := sb.Stats(); got != 150_000-15 || st.Lost != 15 || b.Stats().DroppedAuth != 0 {
+				t.Errorf("%d packets delivered, %d lost, %d not authentic; want %d, 15, 0", got, st.Lost, b.Stats().DroppedAuth, 150_000-15)
+			}
+		})
+	})
 }
