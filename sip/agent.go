@@ -23,14 +23,15 @@ const defaultMaxTransactions = 16384
 // Agent is a SIP user agent: sockets, transactions and dialogs. It is safe for
 // concurrent use.
 type Agent struct {
-	cfg   Config
-	log   *slog.Logger
-	tr    *transport.Transport
-	tx    *transaction.Layer
-	ready chan struct{} // closed when tr and tx are set
-	done  chan struct{} // closed when Close begins
-	wg    sync.WaitGroup
-	seed  maphash.Seed
+	cfg    Config
+	log    *slog.Logger
+	tr     *transport.Transport
+	tx     *transaction.Layer
+	ready  chan struct{} // closed when tr and tx are set
+	done   chan struct{} // closed when Close begins
+	closed chan struct{} // closed when Close ends
+	wg     sync.WaitGroup
+	seed   maphash.Seed
 
 	droppedPolicy, droppedStray atomic.Uint64
 
@@ -55,6 +56,7 @@ func Listen(ctx context.Context, cfg *Config) (*Agent, error) {
 	a := &Agent{
 		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
+		closed:  make(chan struct{}),
 		seed:    maphash.MakeSeed(),
 		closers: make(map[*closer]struct{}),
 		dialogs: make(map[dialogID]*Dialog),
@@ -112,10 +114,11 @@ func (a *Agent) Close() error {
 	a.mu.Lock()
 	if a.closing {
 		a.mu.Unlock()
-		<-a.done
+		<-a.closed
 		return nil
 	}
 	a.closing = true
+	defer close(a.closed)
 	closers, dialogs := a.closers, make([]*Dialog, 0, len(a.dialogs))
 	a.closers = nil
 	for _, d := range a.dialogs {

@@ -19,8 +19,9 @@ const (
 type credentials struct {
 	digest digest.Client
 
-	mu     sync.Mutex
-	realms []string // in which a REGISTER was accepted
+	mu     sync.Mutex // guards what follows
+	realms []string   // in which a REGISTER was accepted
+	warned bool
 }
 
 func (a *Agent) credentials(acct *Account) *credentials {
@@ -67,13 +68,28 @@ func (a *Agent) authorize(acct *Account, req *Request, res *Response) bool {
 	c := a.credentials(acct)
 	asked := sipmsg.NewResponse(res.StatusCode, res.Reason)
 	for _, name := range []string{"www-authenticate", "proxy-authenticate"} {
-		for _, h := range res.GetHeaders(name) {
+		for _, h := range fields(res, name, "") {
 			if ch, err := digest.ParseChallenge(h.Value()); err == nil && c.answers(acct, ch.Realm) {
 				asked.AppendHeader(h)
+				c.warn(a, ch.Algorithm, acct)
 			}
 		}
 	}
 	return c.digest.Authorize(req, asked, acct.username(), acct.Password) == nil
+}
+
+// warn says once per account that its server asks for MD5 over clear transport.
+func (c *credentials) warn(a *Agent, algorithm string, acct *Account) {
+	if algorithm != "" && !strings.EqualFold(algorithm, "MD5") {
+		return
+	}
+	c.mu.Lock()
+	first := !c.warned
+	c.warned = true
+	c.mu.Unlock()
+	if first {
+		a.log.Warn("digest with MD5 over clear transport", "account", acct.AOR.String(), "registrar", acct.registrar().String())
+	}
 }
 
 // preauthorize saves the challenge when one is remembered.
@@ -107,7 +123,7 @@ func (c *credentials) accepted(req *Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range []string{"authorization", "proxy-authorization"} {
-		for _, h := range req.GetHeaders(name) {
+		for _, h := range fields(req, name, "") {
 			cred, err := digest.ParseCredentials(h.Value())
 			if err == nil && len(c.realms) < 8 && !slices.Contains(c.realms, cred.Realm) {
 				c.realms = append(c.realms, cred.Realm)

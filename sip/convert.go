@@ -93,7 +93,7 @@ func toTag(m sipmsg.Message) string {
 
 // contactOf is the URI of the first Contact.
 func contactOf(m sipmsg.Message) (URI, bool) {
-	for _, h := range m.GetHeaders("contact") {
+	for _, h := range fields(m, "Contact", "m") {
 		if c, ok := h.(*sipmsg.ContactHeader); ok && !c.Address.Wildcard {
 			return uriOf(&c.Address), true
 		}
@@ -104,7 +104,7 @@ func contactOf(m sipmsg.Message) (URI, bool) {
 // recordRoutes lists the URIs of Record-Route from top to bottom.
 func recordRoutes(m sipmsg.Message) []URI {
 	var routes []URI
-	for _, h := range m.GetHeaders("record-route") {
+	for _, h := range fields(m, "Record-Route", "") {
 		if r, ok := h.(*sipmsg.RecordRouteHeader); ok {
 			routes = append(routes, uriOf(&r.Address))
 		}
@@ -112,16 +112,28 @@ func recordRoutes(m sipmsg.Message) []URI {
 	return routes
 }
 
-// headerText is the value of the first header field of a name, given in lower
-// case; compact, when not empty, is its short form.
-func headerText(m sipmsg.Message, name, compact string) string {
-	if hs := m.GetHeaders(name); len(hs) > 0 {
-		return hs[0].Value()
-	}
-	if compact != "" {
-		if hs := m.GetHeaders(compact); len(hs) > 0 {
-			return hs[0].Value()
+// headerFields is what requests and responses share beyond sipmsg.Message.
+type headerFields interface{ Headers() []Header }
+
+// fields lists the header fields of a name or its compact form, without regard to
+// case.
+func fields(m sipmsg.Message, name, compact string) []Header {
+	var all []Header
+	if hs, ok := m.(headerFields); ok {
+		for _, h := range hs.Headers() {
+			if n := h.Name(); strings.EqualFold(n, name) || compact != "" && strings.EqualFold(n, compact) {
+				all = append(all, h)
+			}
 		}
+	}
+	return all
+}
+
+// headerText is the value of the first header field of a name; compact, when not
+// empty, is its short form.
+func headerText(m sipmsg.Message, name, compact string) string {
+	if hs := fields(m, name, compact); len(hs) > 0 {
+		return hs[0].Value()
 	}
 	return ""
 }
@@ -129,7 +141,7 @@ func headerText(m sipmsg.Message, name, compact string) string {
 // tokens lists the comma-separated values of all header fields of a name.
 func tokens(m sipmsg.Message, name string) []string {
 	var all []string
-	for _, h := range m.GetHeaders(name) {
+	for _, h := range fields(m, name, "") {
 		for v := range strings.SplitSeq(h.Value(), ",") {
 			if v = strings.TrimSpace(v); v != "" {
 				all = append(all, v)

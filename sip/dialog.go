@@ -122,12 +122,27 @@ func (d *Dialog) Handle(on func(DialogEvent)) {
 func (d *Dialog) tell(ev DialogEvent) {
 	d.serial.post(func() {
 		d.mu.Lock()
-		call := d.inbox.deliver(ev)
+		call, kept := d.inbox.deliver(ev)
 		d.mu.Unlock()
-		if call != nil {
+		switch {
+		case call != nil:
 			call()
+		case !kept:
+			refuseUnheard(ev)
 		}
 	})
+}
+
+// refuseUnheard answers a request that nobody handles and no more of which are
+// kept.
+func refuseUnheard(ev DialogEvent) {
+	switch ev := ev.(type) {
+	case DialogRequest:
+		_ = ev.Respond(500, "", "", nil)
+	case DialogInvite:
+		_ = ev.Respond(500, "", "", nil)
+	case DialogEnded:
+	}
 }
 
 // confirm is told of the 2xx to an INVITE of ours.

@@ -126,7 +126,7 @@ func (d *Dialog) Ack(contentType string, body []byte) error {
 	req := d.a.build(dr)
 	// "The ACK MUST contain the same credentials as the INVITE." (section 13.2.2.4)
 	for _, name := range []string{"authorization", "proxy-authorization"} {
-		for _, h := range o.req.GetHeaders(name) {
+		for _, h := range fields(o.req, name, "") {
 			req.AppendHeader(h)
 		}
 	}

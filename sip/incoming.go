@@ -129,7 +129,7 @@ func (in *IncomingInvite) Handle(on func(IncomingEvent)) {
 func (in *IncomingInvite) tell(ev IncomingEvent) {
 	in.r.serial.post(func() {
 		in.mu.Lock()
-		call := in.inbox.deliver(ev)
+		call, _ := in.inbox.deliver(ev) // there are three at most
 		in.mu.Unlock()
 		if call != nil {
 			call()

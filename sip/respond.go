@@ -43,7 +43,7 @@ func (a *Agent) response(req *Request, ans *answer) *Response {
 	res.AppendHeader(req.CallID())
 	res.AppendHeader(req.CSeq())
 	if ans.code == 100 {
-		for _, h := range req.GetHeaders("timestamp") {
+		for _, h := range fields(req, "timestamp", "") {
 			res.AppendHeader(h)
 		}
 	}

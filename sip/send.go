@@ -209,7 +209,7 @@ func (a *Agent) writeAck(req *Request, flow transport.Flow, target transport.Tar
 func cancelOf(req *Request, reason string) *Request {
 	c := sipmsg.NewRequest(sipmsg.CANCEL, req.Recipient)
 	c.AppendHeader(req.Via().Clone())
-	for _, h := range req.GetHeaders("route") {
+	for _, h := range fields(req, "route", "") {
 		c.AppendHeader(h)
 	}
 	mf := sipmsg.MaxForwardsHeader(maxForwards)

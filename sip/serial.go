@@ -52,16 +52,18 @@ type inbox[E any] struct {
 
 const maxWaiting = 64 // events kept for a handler that is not there yet; ours
 
-// deliver returns what to call now, nil while there is no handler.
-func (b *inbox[E]) deliver(e E) func() {
+// deliver returns what to call now, nil while there is no handler; kept says that
+// the event is not lost.
+func (b *inbox[E]) deliver(e E) (call func(), kept bool) {
 	on := b.on
-	if on == nil {
-		if len(b.waiting) < maxWaiting {
-			b.waiting = append(b.waiting, e)
-		}
-		return nil
+	if on != nil {
+		return func() { on(e) }, true
 	}
-	return func() { on(e) }
+	if len(b.waiting) >= maxWaiting {
+		return nil, false
+	}
+	b.waiting = append(b.waiting, e)
+	return nil, true
 }
 
 // handle sets the handler and returns what it has missed.

@@ -232,3 +232,32 @@ func TestTraceHasNoSecrets(t *testing.T) {
 		}
 	})
 }
+
+// TestHostileUnheard floods a dialog whose application does not listen: what is
+// not kept for it is refused.
+func TestHostileUnheard(t *testing.T) {
+	withRaw(t, nil, func(p *pair, raw *rawPeer) {
+		raw.request("INVITE", "u1", "", 1, "")
+		in := p.incoming()
+		p.must(in.Respond(200, "", "", nil))
+		tag := ";tag=" + toTag(raw.wants("200"))
+		raw.request("ACK", "u1", tag, 1, "")
+		for i := range 200 {
+			raw.request("INFO", "u1", tag, 2+i, "")
+		}
+		refused := 0
+		for m := raw.read(100 * time.Millisecond); m != nil; m = raw.read(100 * time.Millisecond) {
+			if startOf(m) == "500" {
+				refused++
+			}
+		}
+		if refused != 200-maxWaiting {
+			p.t.Errorf("%d of 200 were refused, want all but %d", refused, maxWaiting)
+		}
+		events := watch(in.Dialog)
+		synctest.Wait()
+		if len(events) != maxWaiting {
+			p.t.Errorf("%d were kept", len(events))
+		}
+	})
+}
