@@ -37,8 +37,8 @@ call_max_calls 4
 audio_player aubridge,null
 audio_source aufile,%[2]s
 audio_alert aufile,/dev/null
-ausrc_srate 16000
-auplay_srate 16000
+ausrc_srate %[4]d
+auplay_srate %[4]d
 ausrc_channels 1
 auplay_channels 1
 audio_level no
@@ -64,9 +64,9 @@ ctrl_tcp_listen %[1]s:24440
 snd_path %[3]s
 `
 
-// startBaresip runs baresip with one account until the test ends. play is a WAV
-// file, 16 kHz mono.
-func startBaresip(t *testing.T, account, play string) *baresip {
+// startBaresip runs baresip with one account until the test ends. play is a mono
+// WAV file of srate, which must be the codec's: baresip's resampler has no filter.
+func startBaresip(t *testing.T, account, play string, srate int) *baresip {
 	t.Helper()
 	if _, err := exec.LookPath("baresip"); err != nil {
 		t.Fatal("baresip is not installed: apt-get install --no-install-recommends baresip-core")
@@ -76,7 +76,7 @@ func startBaresip(t *testing.T, account, play string) *baresip {
 	if err := os.Mkdir(rec, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	b.write("config", fmt.Sprintf(baresipConfig, peerAddr, play, rec))
+	b.write("config", fmt.Sprintf(baresipConfig, peerAddr, play, rec, srate))
 	b.write("accounts", account+"\n")
 	b.write("uuid", "8b6d2c4e-1111-4222-8333-944455556666\n")
 	cmd := inPeerNS("baresip", "-f", b.dir)

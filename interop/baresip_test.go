@@ -24,9 +24,12 @@ const (
 )
 
 // codecs are baresip's names of what we test, and ours.
-var codecs = []struct{ baresip, ours string }{
-	{"G722/16000/1", "G722"},
-	{"PCMU/8000/1", "PCMU"},
+var codecs = []struct {
+	baresip, ours string
+	rate          int
+}{
+	{"G722/16000/1", "G722", 16000},
+	{"PCMU/8000/1", "PCMU", 8000},
 }
 
 func account(codec, answer string) string {
@@ -38,8 +41,8 @@ func account(codec, answer string) string {
 func TestBaresipAnswersUs(t *testing.T) {
 	for i, codec := range codecs {
 		t.Run(codec.ours, func(t *testing.T) {
-			said, played := speechFiles(t)
-			b := startBaresip(t, account(codec.baresip, "auto"), played)
+			said, played := speechFiles(t, codec.rate)
+			b := startBaresip(t, account(codec.baresip, "auto"), played, codec.rate)
 			ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 			defer cancel()
 			ep := listen(t, ctx, nil)
@@ -55,7 +58,6 @@ func TestBaresipAnswersUs(t *testing.T) {
 				if err := call.Hangup(ctx); err != nil {
 					t.Errorf("hang up: %v", err)
 				}
-				b.wait("CALL_CLOSED")
 			} else {
 				b.do("hangup", "")
 				if err := call.Wait(ctx); err != nil {
@@ -65,6 +67,7 @@ func TestBaresipAnswersUs(t *testing.T) {
 					t.Errorf("the call ended with %v, want that the peer hung up", e)
 				}
 			}
+			b.wait("CALL_CLOSED")
 			compare(t, "we", heard, load(t, played))
 			compare(t, "baresip", load(t, b.heard()), said)
 		})
@@ -75,8 +78,8 @@ func TestBaresipAnswersUs(t *testing.T) {
 func TestBaresipCallsUs(t *testing.T) {
 	for i, codec := range codecs {
 		t.Run(codec.ours, func(t *testing.T) {
-			said, played := speechFiles(t)
-			b := startBaresip(t, account(codec.baresip, "manual"), played)
+			said, played := speechFiles(t, codec.rate)
+			b := startBaresip(t, account(codec.baresip, "manual"), played, codec.rate)
 			ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 			defer cancel()
 			calls := make(chan *session.Call, 1)
@@ -110,6 +113,7 @@ func TestBaresipCallsUs(t *testing.T) {
 			} else if err := call.Hangup(ctx); err != nil {
 				t.Errorf("hang up: %v", err)
 			}
+			b.wait("CALL_CLOSED")
 			compare(t, "we", heard, load(t, played))
 			compare(t, "baresip", load(t, b.heard()), said)
 		})
@@ -195,17 +199,24 @@ func compare(t *testing.T, who string, heard, said []int16) {
 
 // speechFiles are what we say, and the file that baresip plays: long, because
 // its source ends with its file.
-func speechFiles(t *testing.T) (said []int16, played string) {
+func speechFiles(t *testing.T, playedRate int) (said []int16, played string) {
 	t.Helper()
 	said = load(t, filepath.Join("..", "examples", "call", "alice.wav"))
 	bob := load(t, filepath.Join("..", "examples", "call", "bob.wav"))
+	if playedRate != rate {
+		rs, err := resample.New(rate, playedRate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bob = rs.Append(nil, bob)
+	}
 	played = filepath.Join(t.TempDir(), "played.wav")
 	f, err := os.Create(played)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	w, err := wav.NewWriter(f, rate, 1)
+	w, err := wav.NewWriter(f, playedRate, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
