@@ -52,10 +52,10 @@ func (l *Layer) Client(req *sipmsg.Request, flow transport.Flow, on func(Event))
 	s.mu.Unlock()
 	switch {
 	case closed:
-		l.release(r)
+		l.release(r.kind, flow)
 		return nil, ErrClosed
 	case !ok:
-		l.release(r)
+		l.release(r.kind, flow)
 		return nil, fmt.Errorf("sip: branch %s is in use", branch)
 	}
 	_ = l.run(&out) // reported by failed

@@ -209,7 +209,7 @@ func (s *shard) add(r *record) bool {
 	return true
 }
 
-// hold counts a record's flow; release takes it back.
+// hold counts a record's flow; unhold takes it back.
 func (l *Layer) hold(flow transport.Flow) {
 	if !flow.Reliable() {
 		return
@@ -245,13 +245,14 @@ func (l *Layer) unhold(flow transport.Flow) {
 	}
 }
 
-func (l *Layer) release(r *record) {
-	if r.kind.server() {
+// release is for a record that ended, or never began: its place and its flow.
+func (l *Layer) release(k kind, flow transport.Flow) {
+	if k.server() {
 		l.count.servers.Add(-1)
 	} else {
 		l.count.clients.Add(-1)
 	}
-	l.unhold(r.flow)
+	l.unhold(flow)
 }
 
 // Broken tells the layer that a flow ended: the client transactions on it fail.

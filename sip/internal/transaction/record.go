@@ -42,9 +42,9 @@ type todo struct {
 	write   []byte
 	flow    transport.Flow
 	event   Event
-	on      func(Event) // with event: call it
-	call    func()      // an After, or a server's onTimeout
-	release bool        // the record has ended: its flow is not needed any more
+	on      func(Event)    // with event: call it
+	call    func()         // an After, or a server's onTimeout
+	release transport.Flow // the record has ended: this flow is not needed any more
 }
 
 // apply steps the machine and does what needs the lock. For a client res is the
@@ -135,7 +135,7 @@ func (r *record) drop(out *todo) {
 	r.shard.wheel.remove(&r.entry)
 	if r.shard.txs[r.key] == r {
 		delete(r.shard.txs, r.key)
-		out.rec, out.release = r, true
+		out.rec, out.release = r, r.flow
 	}
 	r.state, r.buf, r.err, r.onTimeout = terminated, nil, nil, nil
 }
@@ -155,8 +155,8 @@ func (l *Layer) run(t *todo) error {
 	if t.call != nil {
 		t.call()
 	}
-	if t.release {
-		l.release(t.rec)
+	if t.release != nil {
+		l.release(t.rec.kind, t.release)
 	}
 	return err
 }

@@ -52,7 +52,7 @@ func (l *Layer) request(in transport.Inbound, req *sipmsg.Request) {
 	}
 	s.mu.Unlock()
 	if !ok {
-		l.release(r)
+		l.release(r.kind, in.Flow)
 		if !closed {
 			l.again(s, key, event, in) // came by two ways at the same moment
 		}
@@ -100,15 +100,16 @@ func (s *Server) Flow() transport.Flow {
 	return s.flow
 }
 
-// Reroute sends the following responses elsewhere: the flow of
+// Reroute sends the following responses, Retransmit's included, elsewhere: the flow of
 // transport.Transport.ForResponse after a write failed.
 func (s *Server) Reroute(flow transport.Flow) {
 	r := (*record)(s)
 	r.layer.hold(flow)
 	r.shard.mu.Lock()
-	old := flow
-	if r.state != terminated {
-		old, r.flow = r.flow, flow
+	old := r.flow
+	r.flow = flow
+	if r.state == terminated {
+		old = flow // an ended transaction holds nothing
 	}
 	r.shard.mu.Unlock()
 	r.layer.unhold(old)
@@ -116,7 +117,8 @@ func (s *Server) Reroute(flow transport.Flow) {
 
 // Respond sends a response. A 2xx to INVITE may be given again and again for
 // 64*T1 (Accepted, RFC 6026); any other response after a final one is
-// ErrTerminated. An error of the flow is returned, the transaction stays.
+// ErrTerminated. An error of the flow is returned; the response can be sent yet by
+// Reroute and Retransmit.
 func (s *Server) Respond(res *sipmsg.Response) error {
 	if res.StatusCode < 100 || res.StatusCode > 699 {
 		return fmt.Errorf("sip: respond with status %d", res.StatusCode)
@@ -132,17 +134,21 @@ func (s *Server) send(b []byte, class input) error {
 	r.buf = b
 	act := r.apply(r.layer.now(), class, nil, transport.Inbound{}, &out)
 	if act&refuse != 0 {
-		if r.state != terminated {
-			r.buf = old
-		} else {
-			r.buf = nil
-		}
+		r.buf = old
 	}
 	r.shard.mu.Unlock()
 	if act&refuse != 0 {
 		return ErrTerminated
 	}
-	return r.layer.run(&out)
+	err := r.layer.run(&out)
+	if err != nil && act&end != 0 {
+		// Over a reliable transport the transaction has ended with this response (timer
+		// J is zero); it is kept for Retransmit by another way.
+		r.shard.mu.Lock()
+		r.buf = b
+		r.shard.mu.Unlock()
+	}
+	return err
 }
 
 // Retransmit sends the last response again; for the 2xx to an INVITE, which the
@@ -151,7 +157,7 @@ func (s *Server) Retransmit() error {
 	r := (*record)(s)
 	r.shard.mu.Lock()
 	t := todo{rec: r, write: r.buf, flow: r.flow}
-	ended := r.state == terminated
+	ended := r.state == terminated && r.buf == nil
 	r.shard.mu.Unlock()
 	if ended {
 		return ErrTerminated

@@ -9,7 +9,7 @@ import (
 // make a parser work.
 const (
 	maxLine   = 16 << 10 // bytes of a header line, continuations included
-	maxParams = 256      // parameters and URI headers in one line
+	maxParams = 64       // parameters and URI headers in one line
 	maxValues = 128      // comma-separated values in one line
 )
 
