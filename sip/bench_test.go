@@ -11,7 +11,7 @@ import (
 func BenchmarkCallSignalling(b *testing.B) {
 	sdp := []byte("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 9 101\r\n" +
 		strings.Repeat("a=rtpmap:101 telephone-event/8000\r\n", 6))
-	bob, err := Listen(b.Context(), &Config{Listen: []string{"udp://127.0.0.1:0"}, OnInvite: func(in *IncomingInvite) {
+	bob, err := Listen(b.Context(), &Config{Listen: []string{"udp://127.0.0.1:0"}, MaxTransactions: -1, OnInvite: func(in *IncomingInvite) {
 		_ = in.Respond(200, "", "application/sdp", sdp)
 	}})
 	if err != nil {

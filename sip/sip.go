@@ -97,7 +97,9 @@ type Config struct {
 	Supported []string
 
 	// MaxTransactions bounds the server transactions alive at once. Requests over
-	// it are answered 503 with Retry-After and no state. 0 is 16384.
+	// it are answered 503 with Retry-After and no state. A call over UDP takes two for
+	// 32 s after its requests, so that the default bears 250 calls per second. 0 is
+	// 16384, negative is no limit.
 	MaxTransactions int
 }
 
