@@ -2,7 +2,6 @@ package media
 
 import (
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 // null is a path that goes nowhere, and keeps the last packet.
 type null struct {
-	mu      sync.Mutex
 	handler func([]byte, netip.AddrPort)
 	last    []byte
 }
