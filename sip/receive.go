@@ -148,7 +148,7 @@ func (a *Agent) answerUnasked(r *ServerRequest) {
 		_ = r.Respond(405, "", "", nil)
 		return
 	}
-	a.AnswerOptions(r)
+	_ = a.AnswerOptions(r)
 }
 
 // AnswerOptions answers OPTIONS with 200 and what the agent can do (RFC 3261

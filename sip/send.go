@@ -195,8 +195,7 @@ func (c *counter) WriteString(s string) (int, error) {
 	return len(s), nil
 }
 
-// sendAck writes an ACK, which is no transaction, and returns its bytes to be
-// sent again.
+// writeAck writes an ACK and returns its bytes to be sent again.
 func (a *Agent) writeAck(req *Request, flow transport.Flow, target transport.Target) ([]byte, error) {
 	a.address(req, flow, target)
 	raw := transport.Bytes(req)
