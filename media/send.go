@@ -145,7 +145,7 @@ func (s *sender) tick(skipped int) {
 		return
 	}
 	s.ts += uint32(skipped * s.ticks())
-	n := s.fill(a)
+	s.fill(a)
 	s.stage = s.down.Append(s.stage, s.mono)
 	if s.event(s.ts + uint32((len(s.stage)*s.fmt.clock)/s.fmt.rate-s.ticks())) {
 		// An event stands in for the sound of its time.
@@ -159,7 +159,7 @@ func (s *sender) tick(skipped int) {
 		s.ts += uint32(s.packet * s.fmt.clock / s.fmt.rate)
 		s.stage = s.stage[:copy(s.stage, s.stage[s.packet:])]
 	}
-	if n == 0 && len(s.stage) == 0 || a.out.len() == 0 && len(s.stage) == 0 {
+	if len(s.stage) == 0 && a.out.len() == 0 {
 		a.sent()
 	}
 }
@@ -167,10 +167,9 @@ func (s *sender) tick(skipped int) {
 // ticks is 20 ms on the RTP clock.
 func (s *sender) ticks() int { return s.fmt.clock * int(period/time.Millisecond) / 1000 }
 
-// fill takes the next 20 ms into s.mono, silence where nothing was written, and
-// returns how many samples of it were.
-func (s *sender) fill(a *Audio) (n int) {
-	channels := a.Format().Channels
+// fill takes the next 20 ms into s.mono, silence where nothing was written.
+func (s *sender) fill(a *Audio) {
+	channels, n := a.Format().Channels, 0
 	switch queued := a.out.len(); {
 	case !s.cfg.Sending:
 		// What was captured is taken, so that its writer is paced, and goes nowhere.
@@ -199,7 +198,6 @@ func (s *sender) fill(a *Audio) (n int) {
 		fadeOut(s.mono[got:], s.last, a.Format().Rate*int(ramp/time.Millisecond)/1000)
 	}
 	s.last = s.mono[full-1]
-	return n
 }
 
 // write sends the payload that lies in buf behind the header's place.
