@@ -97,7 +97,8 @@ func (c *Call) bye(e *EndError) {
 // reason is the Reason header field (RFC 3326) of our BYE or CANCEL; empty when
 // the call ended as calls do.
 func (e *EndError) reason() string {
-	code, text := 0, ""
+	var code int
+	var text string
 	switch e.Cause {
 	case NoMedia:
 		code, text = 488, "no media path"

@@ -115,7 +115,7 @@ func (h *Host) SetAddressLink(ip string, up, down Link) {
 	}
 }
 
-// Crash(true) takes the host down: its sockets are closed, peers of its
+// Crash with true takes the host down: its sockets are closed, peers of its
 // streams get a reset, nothing reaches it and it can open no socket until
 // Crash(false).
 func (h *Host) Crash(down bool) {

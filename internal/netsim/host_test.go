@@ -73,7 +73,7 @@ func TestBind(t *testing.T) {
 					again1()
 					again2()
 				}
-				if tc.want == syscall.EADDRINUSE { // free again
+				if errors.Is(tc.want, syscall.EADDRINUSE) { // free again
 					again1, again2, err = open(tc.second)
 					if err != nil {
 						t.Fatal(err)

@@ -120,7 +120,7 @@ func (h *half) segment(size int) time.Duration {
 	}
 	wait, full := h.transmit(time.Now(), size+overhead)
 	if full { // the sender slows down rather than lose
-		wait = max(h.free.Sub(time.Now()), 0)
+		wait = max(time.Until(h.free), 0)
 		h.free = h.free.Add(time.Duration(size) * 8 * time.Second / time.Duration(h.Rate))
 	}
 	return d + wait

@@ -2,6 +2,7 @@ package netsim
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -61,7 +62,7 @@ func (h *Host) LookupNetIP(ctx context.Context, network, host string) ([]netip.A
 		return ofFamily(network, host, []netip.Addr{loopback4, netip.IPv6Loopback()})
 	}
 	if err := wait(ctx, names.delay); err != nil {
-		return nil, &net.DNSError{UnwrapErr: err, Err: err.Error(), Name: host, IsTimeout: err == context.DeadlineExceeded}
+		return nil, &net.DNSError{UnwrapErr: err, Err: err.Error(), Name: host, IsTimeout: errors.Is(err, context.DeadlineExceeded)}
 	}
 	if names.fail != nil {
 		return nil, &net.DNSError{UnwrapErr: names.fail, Err: names.fail.Error(), Name: host, IsTemporary: true}

@@ -83,8 +83,10 @@ func TestStreamConnects(t *testing.T) {
 			t.Errorf("accepted after %v, want three ways of 20ms", d)
 		}
 		for _, tc := range [][2]string{
-			{x.dialed.LocalAddr().String(), "10.0.0.2:50000"}, {x.dialed.RemoteAddr().String(), "192.0.2.1:80"},
-			{x.open.LocalAddr().String(), "192.0.2.1:80"}, {x.open.RemoteAddr().String(), "198.51.100.1:20000"},
+			{x.dialed.LocalAddr().String(), "10.0.0.2:50000"},
+			{x.dialed.RemoteAddr().String(), "192.0.2.1:80"},
+			{x.open.LocalAddr().String(), "192.0.2.1:80"},
+			{x.open.RemoteAddr().String(), "198.51.100.1:20000"},
 		} {
 			if tc[0] != tc[1] {
 				t.Errorf("address %s, want %s", tc[0], tc[1])
@@ -135,43 +137,43 @@ func TestDialFails(t *testing.T) {
 		a, b := s.NewHost("10.0.0.2", nil), s.NewHost("192.0.2.1", nil)
 		l := Link{Delay: 10 * time.Millisecond}
 		a.SetLink(l, l)
-		dial := func(ctx context.Context, address string) (error, time.Duration) {
+		dial := func(ctx context.Context, address string) (time.Duration, error) {
 			start := time.Now()
 			c, err := a.Dial(ctx, "tcp", address)
 			if err == nil {
 				c.Close()
 			}
-			return err, time.Since(start)
+			return time.Since(start), err
 		}
-		err, d := dial(t.Context(), "192.0.2.1:80")
+		d, err := dial(t.Context(), "192.0.2.1:80")
 		want(t, "nobody listens", err, syscall.ECONNREFUSED)
 		if d != 20*time.Millisecond {
 			t.Errorf("refused after %v", d)
 		}
-		err, _ = dial(t.Context(), "127.0.0.1:80")
+		_, err = dial(t.Context(), "127.0.0.1:80")
 		want(t, "nobody listens inside", err, syscall.ECONNREFUSED)
-		err, _ = dial(t.Context(), "[2001:db8::1]:80")
+		_, err = dial(t.Context(), "[2001:db8::1]:80")
 		want(t, "no IPv6", err, syscall.ENETUNREACH)
 
 		b.Crash(true)
-		err, d = dial(t.Context(), "192.0.2.1:80")
+		d, err = dial(t.Context(), "192.0.2.1:80")
 		want(t, "host is down", err, syscall.ETIMEDOUT)
 		if d != 127*time.Second {
 			t.Errorf("gave up after %v, want 127s", d)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err, d = dial(ctx, "192.0.2.1:80")
+		d, err = dial(ctx, "192.0.2.1:80")
 		want(t, "bounded", err, context.DeadlineExceeded)
 		if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() || d != time.Second {
 			t.Errorf("%v after %v", err, d)
 		}
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		err, _ = dial(ctx, "192.0.2.9:80")
+		_, err = dial(ctx, "192.0.2.9:80")
 		want(t, "cancelled", err, context.Canceled)
 		time.AfterFunc(time.Second, s.Close)
-		err, _ = dial(t.Context(), "192.0.2.9:80")
+		_, err = dial(t.Context(), "192.0.2.9:80")
 		want(t, "end of the network", err, net.ErrClosed)
 	})
 }
@@ -290,11 +292,11 @@ func TestStreamEnds(t *testing.T) {
 				want(t, "read at the side that ended", <-local, tc.local)
 				time.Sleep(time.Second)
 				got, err := io.ReadAll(x.dialed)
-				if tc.read == io.EOF && err == nil {
+				if errors.Is(tc.read, io.EOF) && err == nil {
 					err = io.EOF
 				}
 				want(t, "read at the other", err, tc.read)
-				if words := string(got); tc.read != net.ErrClosed && words != "last words" {
+				if words := string(got); !errors.Is(tc.read, net.ErrClosed) && words != "last words" {
 					t.Errorf("read %q before the end", words)
 				}
 				want(t, "write at the other", writeErr(x.dialed), tc.write)

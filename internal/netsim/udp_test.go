@@ -66,7 +66,7 @@ func TestReadEnds(t *testing.T) {
 					if !errors.Is(err, tc.want) {
 						t.Errorf("got %v, want %v", err, tc.want)
 					}
-					if ne, ok := errors.AsType[net.Error](err); !ok || ne.Timeout() != (tc.want == os.ErrDeadlineExceeded) {
+					if ne, ok := errors.AsType[net.Error](err); !ok || ne.Timeout() != errors.Is(tc.want, os.ErrDeadlineExceeded) {
 						t.Errorf("%v: Timeout() is wrong", err)
 					}
 				}

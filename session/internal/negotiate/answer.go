@@ -106,7 +106,7 @@ func (m *Machine) answeredFormats(l *Line, own *outLine, am *media) error {
 			continue
 		}
 		// A dynamic payload type of ours without its rtpmap can mean only what we said.
-		for _, o := range append(own.codecs[:len(own.codecs):len(own.codecs)], own.events...) {
+		for _, o := range slices.Concat(own.codecs, own.events) {
 			if o.PayloadType == c.PayloadType {
 				o.FMTP = c.FMTP
 				theirs[i] = o

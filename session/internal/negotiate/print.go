@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -105,7 +106,7 @@ func (l *outLine) media(addr netip.Addr, ptime time.Duration) *sdp.MediaDescript
 		return md
 	}
 	md.MediaName.Port.Value = int(l.port)
-	for _, c := range append(l.codecs[:len(l.codecs):len(l.codecs)], l.events...) {
+	for _, c := range slices.Concat(l.codecs, l.events) {
 		pt := strconv.Itoa(int(c.PayloadType))
 		md.MediaName.Formats = append(md.MediaName.Formats, pt)
 		value := pt + " " + c.Name + "/" + strconv.Itoa(c.ClockRate)
