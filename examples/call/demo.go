@@ -187,13 +187,11 @@ func (p *place) join(ctx context.Context, who *party, h session.Handler) error {
 			{URL: "turn:" + turn, Username: who.name, Password: p.passwords[who.name]},
 		},
 		RelayOnly: p.o.relay,
+		Trace:     p.out.Learn(who.name), // the registrar prints the ladder: every message passes there
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", who.name, err)
 	}
 	who.ep = ep
-	for _, a := range ep.Addrs() {
-		p.out.Name(a, who.name)
-	}
 	return nil
 }

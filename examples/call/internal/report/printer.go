@@ -78,6 +78,12 @@ func (p *Printer) Trace(self string) func(sip.Trace) {
 	}
 }
 
+// Learn is a trace that prints nothing: it names whatever who sends from, such as
+// the port of a connection that was made.
+func (p *Printer) Learn(who string) func(sip.Trace) {
+	return func(t sip.Trace) { p.Name(t.Local, who) }
+}
+
 // isRequest reports whether a start line is a request's: a response's begins with its status.
 func isRequest(start string) bool { return start == "" || start[0] < '0' || start[0] > '9' }
 
@@ -93,7 +99,7 @@ func (p *Printer) Follow(ctx context.Context, who string, call *session.Call) {
 			p.Printf("%s: answered", who)
 		case session.PathReady:
 			p.Printf("%s: path %v ⇄ %v%s", who, ev.Local.Addr, ev.Remote.Addr, through(ev))
-			p.Printf("%s: %s", who, protection(ev.Security))
+			p.Printf("%s: %s, codec %s", who, protection(ev.Security), call.Stats().Stream.Codec.Name)
 		case session.DTMF:
 			p.Printf("%s: key %c for %v", who, ev.Digit, ev.Duration)
 		case session.Ended:
