@@ -38,7 +38,6 @@ type Agent struct {
 	mu      sync.Mutex // guards what follows
 	closing bool       // Close was called
 	stopped bool       // no goroutine starts any more
-	closers map[*closer]struct{}
 	dialogs map[dialogID]*Dialog
 	serving map[*transaction.Server]*IncomingInvite // INVITEs without a final response
 	merged  recent                                  // requests without a To tag (RFC 3261 section 8.2.2.2)
@@ -46,9 +45,6 @@ type Agent struct {
 	known   map[Account]*credentials
 	public  map[publicKey]netip.AddrPort
 }
-
-// closer is something that ends with the agent.
-type closer struct{ close func() }
 
 // Listen binds the addresses of cfg and starts the agent. ctx bounds the binding
 // only. A nil cfg is the zero Config.
@@ -58,7 +54,6 @@ func Listen(ctx context.Context, cfg *Config) (*Agent, error) {
 		done:    make(chan struct{}),
 		closed:  make(chan struct{}),
 		seed:    maphash.MakeSeed(),
-		closers: make(map[*closer]struct{}),
 		dialogs: make(map[dialogID]*Dialog),
 		serving: make(map[*transaction.Server]*IncomingInvite),
 		known:   make(map[Account]*credentials),
@@ -119,16 +114,12 @@ func (a *Agent) Close() error {
 	}
 	a.closing = true
 	defer close(a.closed)
-	closers, dialogs := a.closers, make([]*Dialog, 0, len(a.dialogs))
-	a.closers = nil
+	dialogs := make([]*Dialog, 0, len(a.dialogs))
 	for _, d := range a.dialogs {
 		dialogs = append(dialogs, d)
 	}
 	a.mu.Unlock()
 
-	for c := range closers {
-		c.close()
-	}
 	close(a.done)
 	err := a.tr.Close()
 	_ = a.tx.Close() // its clients learn ErrClosed
@@ -164,23 +155,6 @@ func (a *Agent) spawn(f func()) bool {
 		f()
 	}()
 	return true
-}
-
-// onClose has f called when Close begins, unless remove was called before. When
-// the agent is already closed it calls nothing and says so.
-func (a *Agent) onClose(f func()) (remove func(), open bool) {
-	c := &closer{f}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closing {
-		return func() {}, false
-	}
-	a.closers[c] = struct{}{}
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.closers, c)
-	}, true
 }
 
 // life is a context that ends when Close begins.
@@ -231,33 +205,11 @@ func (a *Agent) Stats() Stats {
 
 // trace summarises a packet for Config.Trace.
 func (a *Agent) trace(p transport.Packet) {
-	start, cseq, callID := transport.Summary(p.Raw)
-	start = strings.TrimSuffix(strings.TrimPrefix(start, "SIP/2.0 "), " SIP/2.0")
+	start, cseq, callID := p.Summary()
 	a.cfg.Trace(Trace{
 		Time: p.Time, Sent: p.Sent, Transport: p.Flow.Transport(), Local: p.Flow.Local(), Remote: p.Flow.Remote(),
-		Start: visible(start), CSeq: visible(cseq), CallID: visible(callID), Size: len(p.Raw),
+		Start: start, CSeq: cseq, CallID: callID, Size: len(p.Raw),
 	})
-}
-
-// visible escapes what a terminal or a log would obey.
-func visible(s string) string {
-	if strings.IndexFunc(s, hidden) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if hidden(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// hidden are the C0 and C1 controls, and what turns the direction of text.
-func hidden(r rune) bool {
-	return r < ' ' || 0x7f <= r && r <= 0x9f || 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
 }
 
 // token is a random name for a tag, a branch or a Call-ID: 80 bits.

@@ -110,12 +110,7 @@ func (c *credentials) answers(acct *Account, realm string) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range c.realms {
-		if r == realm {
-			return true
-		}
-	}
-	return len(c.realms) == 0
+	return len(c.realms) == 0 || slices.Contains(c.realms, realm)
 }
 
 // accepted remembers the realms in which a REGISTER was accepted.

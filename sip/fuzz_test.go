@@ -19,7 +19,9 @@ func (deaf) ListenPacket(context.Context, string, string) (net.PacketConn, error
 }
 
 func (deaf) Listen(context.Context, string, string) (net.Listener, error) { return nil, net.ErrClosed }
-func (deaf) Dial(context.Context, string, string) (net.Conn, error)       { return nil, net.ErrClosed }
+
+func (deaf) Dial(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
+
 func (deaf) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
 	return nil, net.ErrClosed
 }
@@ -28,6 +30,7 @@ func (deaf) InterfaceAddrs() ([]netip.Prefix, error) { return nil, nil }
 type deafConn struct{ net.Conn }
 
 func (c *deafConn) LocalAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5060} }
+
 func (c *deafConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	n, err := c.Read(p)
 	return n, c.LocalAddr(), err

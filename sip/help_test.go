@@ -98,8 +98,10 @@ func bubble(t *testing.T, change func(alice, bob *Config), f func(p *pair)) {
 		p.aliceHost.SetLink(link, link)
 		p.bobHost.SetLink(netsim.Link{}, netsim.Link{})
 		ac := &Config{Network: p.aliceHost, Listen: []string{"udp://:5060", "tcp://:5060"}, Trace: p.ladder.trace("alice")}
-		bc := &Config{Network: p.bobHost, Listen: []string{"udp://:5060", "tcp://:5060"}, Trace: p.ladder.trace("bob"),
-			OnInvite: func(in *IncomingInvite) { p.invites <- in }}
+		bc := &Config{
+			Network: p.bobHost, Listen: []string{"udp://:5060", "tcp://:5060"}, Trace: p.ladder.trace("bob"),
+			OnInvite: func(in *IncomingInvite) { p.invites <- in },
+		}
 		if change != nil {
 			change(ac, bc)
 		}

@@ -276,7 +276,7 @@ func (o *OutgoingInvite) sendCancel() {
 	req, flow, reason := o.req, o.flow, o.reason
 	o.mu.Unlock()
 	if _, err := o.a.tx.Client(cancelOf(req, reason), flow, func(transaction.Event) {}); err != nil {
-		o.a.log.Debug("CANCEL not sent", "call_id", visible(req.CallID().Value()), "error", err)
+		o.a.log.Debug("CANCEL not sent", "call_id", transport.Visible(req.CallID().Value()), "error", err)
 	}
 }
 

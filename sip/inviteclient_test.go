@@ -22,8 +22,14 @@ func TestRFC3261InviteClient(t *testing.T) {
 		ladder   []rung
 	}{
 		{"13.2: normal call", false, []rung{
-			{0, "send", ""}, {0, "100", "progress"}, {0, "180 a", "progress a"}, {1, "200 a", "answered a"},
-			{2, "200 a", "ACK a"}, {32 * time.Second, "tick", ""}, {32*time.Second + 1, "tick", "end-early"}, {40 * time.Second, "200 b", ""},
+			{0, "send", ""},
+			{0, "100", "progress"},
+			{0, "180 a", "progress a"},
+			{1, "200 a", "answered a"},
+			{2, "200 a", "ACK a"},
+			{32 * time.Second, "tick", ""},
+			{32*time.Second + 1, "tick", "end-early"},
+			{40 * time.Second, "200 b", ""},
 		}},
 		{"13.2: answered without provisional", false, []rung{{0, "send", ""}, {0, "200 a", "answered a"}}},
 		{"13.2: provisionals without limit", false, append([]rung{{0, "send", ""}}, repeat(rung{0, "183 a", "progress a"}, 500)...)},
@@ -32,8 +38,15 @@ func TestRFC3261InviteClient(t *testing.T) {
 			{0, "send", ""}, {0, "180 a", "progress a"}, {0, "180 b", "progress b"}, {0, "486 b", "fail end-early"}, {0, "486 b", ""},
 		}},
 		{"13.2.2.4: two 2xx of a fork, the second ended", false, []rung{
-			{0, "send", ""}, {0, "180 a", "progress a"}, {0, "180 b", "progress b"}, {0, "200 b", "answered b"}, {0, "200 a", "ACK+BYE a"},
-			{0, "200 a", "ACK a"}, {0, "200 b", "ACK b"}, {0, "200 c", "ACK+BYE c"}, {0, "180 d", ""},
+			{0, "send", ""},
+			{0, "180 a", "progress a"},
+			{0, "180 b", "progress b"},
+			{0, "200 b", "answered b"},
+			{0, "200 a", "ACK+BYE a"},
+			{0, "200 a", "ACK a"},
+			{0, "200 b", "ACK b"},
+			{0, "200 c", "ACK+BYE c"},
+			{0, "180 d", ""},
 		}},
 		{"17.1.1.2: nobody answers", false, []rung{{0, "send", ""}, {32 * time.Second, "fail", "fail end-early"}}},
 		{"9.1: cancel after a provisional", false, []rung{
@@ -45,14 +58,23 @@ func TestRFC3261InviteClient(t *testing.T) {
 		{"9.1: cancel before a provisional that never comes", false, []rung{{0, "send", ""}, {1, "cancel", ""}, {2, "fail", "fail end-early"}}},
 		{"9.1: cancel before the INVITE was sent", false, []rung{{0, "cancel", "terminated"}, {0, "send", ""}, {0, "fail", ""}}},
 		{"9.1: cancel crosses 200", false, []rung{
-			{0, "send", ""}, {0, "180 a", "progress a"}, {1, "cancel", "CANCEL"}, {1, "200 a", "ACK+BYE a terminated end-early"}, {2, "200 a", "ACK a"},
-			{3, "200 b", "ACK+BYE b"}, {4, "487", ""},
+			{0, "send", ""},
+			{0, "180 a", "progress a"},
+			{1, "cancel", "CANCEL"},
+			{1, "200 a", "ACK+BYE a terminated end-early"},
+			{2, "200 a", "ACK a"},
+			{3, "200 b", "ACK+BYE b"},
+			{4, "487", ""},
 		}},
 		{"9.1: cancel waits, 200 comes first", false, []rung{{0, "send", ""}, {1, "cancel", ""}, {1, "200 a", "ACK+BYE a terminated end-early"}}},
 		{"9.1: cancel after the answer has no effect", false, []rung{{0, "send", ""}, {0, "200 a", "answered a"}, {0, "cancel", ""}}},
 		{"9.1: no final response within 64*T1 of the CANCEL", false, []rung{
-			{0, "send", ""}, {0, "180 a", "progress a"}, {time.Second, "cancel", "CANCEL"}, {33*time.Second - 1, "tick", ""},
-			{33 * time.Second, "tick", "timeout end-early"}, {34 * time.Second, "200 a", "ACK+BYE a"},
+			{0, "send", ""},
+			{0, "180 a", "progress a"},
+			{time.Second, "cancel", "CANCEL"},
+			{33*time.Second - 1, "tick", ""},
+			{33 * time.Second, "tick", "timeout end-early"},
+			{34 * time.Second, "200 a", "ACK+BYE a"},
 		}},
 		{"22.2: credentials, then cancel waits again", false, []rung{
 			{0, "send", ""}, {0, "100", "progress"}, {0, "retry", ""}, {0, "send", ""}, {0, "cancel", ""}, {0, "100", "CANCEL"},
@@ -131,9 +153,17 @@ func TestRFC3261InviteServer(t *testing.T) {
 		ladder []rung
 	}{
 		{"13.3.1.4: 200 until its ACK", []rung{
-			{0, "180", "send"}, {1 * s, "200", "send"}, {1500 * time.Millisecond, "tick", "resend"}, {2500 * time.Millisecond, "tick", "resend"},
-			{4500 * time.Millisecond, "tick", "resend"}, {8500 * time.Millisecond, "tick", "resend"}, {12500 * time.Millisecond, "tick", "resend"},
-			{13 * s, "ack", "acked"}, {14 * s, "ack", ""}, {40 * s, "tick", ""}, {41 * s, "bye", "BYE"},
+			{0, "180", "send"},
+			{1 * s, "200", "send"},
+			{1500 * time.Millisecond, "tick", "resend"},
+			{2500 * time.Millisecond, "tick", "resend"},
+			{4500 * time.Millisecond, "tick", "resend"},
+			{8500 * time.Millisecond, "tick", "resend"},
+			{12500 * time.Millisecond, "tick", "resend"},
+			{13 * s, "ack", "acked"},
+			{14 * s, "ack", ""},
+			{40 * s, "tick", ""},
+			{41 * s, "bye", "BYE"},
 		}},
 		{"13.3.1.4: no ACK within 64*T1: BYE", []rung{
 			{0, "200", "send"}, {500 * time.Millisecond, "tick", "resend"}, {31900 * time.Millisecond, "tick", "resend"}, {32 * s, "tick", "BYE no-ack"}, {33 * s, "tick", ""}, {33 * s, "ack", ""},

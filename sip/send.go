@@ -149,8 +149,7 @@ func (s *sending) failure(err error) error {
 	if s.err != nil {
 		err = s.err
 	}
-	var te *TransportError
-	if errors.As(err, &te) {
+	if te, ok := errors.AsType[*TransportError](err); ok {
 		return te
 	}
 	return &TransportError{Target: s.hop.String(), Err: err}

@@ -80,7 +80,7 @@ func (r *ServerRequest) reroute() {
 			err = r.tx.Retransmit()
 		}
 		if err != nil {
-			r.a.log.Debug("response not sent", "call_id", visible(r.Request.CallID().Value()), "error", err)
+			r.a.log.Debug("response not sent", "call_id", transport.Visible(r.Request.CallID().Value()), "error", err)
 		}
 	})
 }

@@ -133,44 +133,44 @@ type Account struct {
 }
 
 // LogValue leaves the password out.
-func (a Account) LogValue() slog.Value {
+func (acct Account) LogValue() slog.Value {
 	password := ""
-	if a.Password != "" {
+	if acct.Password != "" {
 		password = "REDACTED"
 	}
 	return slog.GroupValue(
-		slog.String("aor", a.AOR.String()),
-		slog.String("username", a.username()),
+		slog.String("aor", acct.AOR.String()),
+		slog.String("username", acct.username()),
 		slog.String("password", password),
-		slog.String("registrar", a.registrar().String()),
-		slog.String("outbound_proxy", a.proxy().String()),
+		slog.String("registrar", acct.registrar().String()),
+		slog.String("outbound_proxy", acct.proxy().String()),
 	)
 }
 
 // String leaves the password out.
-func (a Account) String() string { return a.AOR.String() }
+func (acct Account) String() string { return acct.AOR.String() }
 
-func (a *Account) username() string {
-	if a.Username != "" {
-		return a.Username
+func (acct *Account) username() string {
+	if acct.Username != "" {
+		return acct.Username
 	}
-	return a.AOR.User
+	return acct.AOR.User
 }
 
 // registrar is the URI that REGISTER is sent to.
-func (a *Account) registrar() URI {
-	if a.Registrar != (URI{}) {
-		return a.Registrar
+func (acct *Account) registrar() URI {
+	if acct.Registrar != (URI{}) {
+		return acct.Registrar
 	}
-	return URI{Scheme: a.AOR.Scheme, Host: a.AOR.Host, Port: a.AOR.Port}
+	return URI{Scheme: acct.AOR.Scheme, Host: acct.AOR.Host, Port: acct.AOR.Port}
 }
 
 // proxy is the first hop of the account's requests.
-func (a *Account) proxy() URI {
-	if a.OutboundProxy != (URI{}) {
-		return a.OutboundProxy
+func (acct *Account) proxy() URI {
+	if acct.OutboundProxy != (URI{}) {
+		return acct.OutboundProxy
 	}
-	return a.registrar()
+	return acct.registrar()
 }
 
 // OutRequest is a request to send outside a dialog. What is left empty is filled

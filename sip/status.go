@@ -6,6 +6,8 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/peercall/peercall/sip/internal/transport"
 )
 
 // statusError is what a final response other than 2xx means to the caller.
@@ -31,7 +33,7 @@ func warningText(v string) string {
 	if !ok {
 		return ""
 	}
-	return visible(unquotePairs(text))
+	return transport.Visible(unquotePairs(text))
 }
 
 const maxRetryAfter = 24 * time.Hour // ours

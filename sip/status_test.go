@@ -38,9 +38,6 @@ func TestHostileHeader(t *testing.T) {
 	if s := NewHeader("X\r\nEvil: 1\r\nY", "a\r\nEvil: 2").String(); strings.ContainsAny(s, "\r\n") {
 		t.Errorf("a header field breaks out of its line: %q", s)
 	}
-	if s := visible("a\x1b[31m\u202e\nb"); s != `a\u001b[31m\u202e\u000ab` {
-		t.Errorf("got %q", s)
-	}
 }
 
 func TestAccountRedacts(t *testing.T) {

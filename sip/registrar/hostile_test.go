@@ -193,7 +193,7 @@ func TestHostileRegisterFlood(t *testing.T) {
 			r.send(r.request("REGISTER sip:example.org", toAlice))
 		}
 		pass(time.Millisecond)
-		if n := w.count("-> SIP/2.0 401"); n < 100 || n > 1000 {
+		if n := w.count("-> 401"); n < 100 || n > 1000 {
 			t.Errorf("%d challenges, want at most the burst of 1000", n)
 		}
 		pass(2 * time.Second)
@@ -206,7 +206,7 @@ func TestHostileRegisterFlood(t *testing.T) {
 			r.send(r.request(start, toAlice, strings.Replace(r.credentials(challenge, "alice", start, 1), `response="`, `response="0`, 1)))
 		}
 		pass(time.Millisecond)
-		if n := w.count("-> SIP/2.0 401"); n > 110 {
+		if n := w.count("-> 401"); n > 110 {
 			t.Errorf("%d answers to 300 guesses, want about 91", n)
 		}
 	})

@@ -143,7 +143,7 @@ func (c *Config) readContact(h *sipmsg.ContactHeader, wanted time.Duration) (cha
 		case "expires":
 			if ch.expires, err = parseExpires(p.V); err != nil {
 				// "malformed ... SHOULD be treated as equivalent to 3600" (20.10)
-				ch.expires, err = time.Hour, nil
+				ch.expires = time.Hour
 			}
 		case "q":
 			q, qerr := strconv.ParseFloat(strings.TrimSpace(p.V), 64)

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -168,11 +168,7 @@ func (c *Config) fill() {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Users != nil {
-		users := make(map[string]string, len(c.Users))
-		for name, password := range c.Users {
-			users[name] = password
-		}
-		c.Users = users
+		c.Users = maps.Clone(c.Users)
 	}
 	setDefault(&c.MaxContacts, 10)
 	setDefault(&c.MaxUsers, 16384)
@@ -259,18 +255,10 @@ func (s *Server) tracer() func(transport.Packet) {
 		return nil
 	}
 	return func(p transport.Packet) {
-		start, cseq, callID := transport.Summary(p.Raw)
+		start, cseq, callID := p.Summary()
 		trace(sip.Trace{
 			Time: p.Time, Sent: p.Sent, Transport: p.Flow.Transport(), Local: p.Flow.Local(), Remote: p.Flow.Remote(),
-			Start: visible(start), CSeq: visible(cseq), CallID: visible(callID), Size: len(p.Raw),
+			Start: start, CSeq: cseq, CallID: callID, Size: len(p.Raw),
 		})
 	}
-}
-
-// visible escapes what a terminal or a log would obey.
-func visible(s string) string {
-	if q := strconv.Quote(s); len(q) != len(s)+2 {
-		return q[1 : len(q)-1]
-	}
-	return s
 }

@@ -2,6 +2,7 @@ package digest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -64,12 +65,7 @@ func (c Challenge) Usable() bool {
 }
 
 func (c Challenge) offersAuth() bool {
-	for _, q := range c.QOP {
-		if q == "auth" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.QOP, "auth")
 }
 
 // Append appends the field value, "Digest realm=...".

@@ -151,7 +151,7 @@ func (c *Client) cnonce() string {
 // challengesOf returns the topmost usable challenge of each realm, at most
 // maxRealms, and the field that answers them.
 func challengesOf(res *sipmsg.Response) (field string, all []Challenge) {
-	asks := ""
+	var asks string
 	switch res.StatusCode {
 	case sipmsg.StatusUnauthorized:
 		asks, field = "www-authenticate", "Authorization"

@@ -52,7 +52,7 @@ func TestRFC3261TransportErrors(t *testing.T) {
 			_, e := p.send("INVITE", branch)
 			tx := p.tx(0)
 			p.back.fail(broken)
-			if err := respond(t, tx, newRequest("INVITE", branch), 200); err != broken {
+			if err := respond(t, tx, newRequest("INVITE", branch), 200); !errors.Is(err, broken) {
 				t.Errorf("respond: %v, want the flow's error", err)
 			}
 			other := &wire{reliable: true, start: time.Now(), peer: p.client, back: p.out}
@@ -79,7 +79,7 @@ func TestRFC3261Section1822AnotherConnection(t *testing.T) {
 		_, e := p.send("OPTIONS", branch)
 		tx := p.tx(0)
 		p.back.fail(net.ErrClosed)
-		if err := respond(t, tx, newRequest("OPTIONS", branch), 200); err != net.ErrClosed {
+		if err := respond(t, tx, newRequest("OPTIONS", branch), 200); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("respond: %v, want the flow's error", err)
 		}
 		tx.Reroute(&wire{reliable: true, start: time.Now(), peer: p.client, back: p.out})

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-
 	"os"
 	"strings"
 	"sync"
@@ -64,7 +63,7 @@ func TestRFC3261NonInviteOverTCP(t *testing.T) {
 		if held != 0 {
 			t.Errorf("the flow is still held %d times", held)
 		}
-		if err := respond(t, p.tx(0), newRequest("OPTIONS", branch), 200); err != ErrTerminated {
+		if err := respond(t, p.tx(0), newRequest("OPTIONS", branch), 200); !errors.Is(err, ErrTerminated) {
 			t.Errorf("a second response: %v, want ErrTerminated", err)
 		}
 	})
@@ -160,7 +159,7 @@ func TestRFC6026AcceptedClient(t *testing.T) {
 		}
 		synctest.Wait()
 		_ = respond(t, tx, invite, 200)
-		if err := respond(t, tx, invite, 486); err != ErrTerminated {
+		if err := respond(t, tx, invite, 486); !errors.Is(err, ErrTerminated) {
 			t.Errorf("486 after 200: %v", err)
 		}
 		tx.Forget()
@@ -177,7 +176,7 @@ func TestRFC6026AcceptedClient(t *testing.T) {
 		if p.strays != 1 {
 			t.Errorf("%d strays, want 1 after timer M", p.strays)
 		}
-		if err := tx.Retransmit(); err != ErrTerminated {
+		if err := tx.Retransmit(); !errors.Is(err, ErrTerminated) {
 			t.Errorf("retransmission after timer L: %v", err)
 		}
 		idleNow(t, p.server)
@@ -240,7 +239,7 @@ func TestLimits(t *testing.T) {
 		if _, err := l.Client(newRequest("OPTIONS", branch), w, func(Event) {}); err != nil {
 			t.Error(err)
 		}
-		if _, err := l.Client(newRequest("OPTIONS", branch+"1"), w, func(Event) {}); err != ErrTooMany {
+		if _, err := l.Client(newRequest("OPTIONS", branch+"1"), w, func(Event) {}); !errors.Is(err, ErrTooMany) {
 			t.Errorf("a client too many: %v", err)
 		}
 		if s := l.Stats(); s.Servers != 1 || s.Clients != 1 || s.Refused != 2 {
@@ -264,7 +263,7 @@ func TestClose(t *testing.T) {
 		}
 		check(t, "events", e.String(), "0 "+ErrClosed.Error())
 		check(t, "the answered one", done.String(), "0 200")
-		if _, err := p.client.Client(newRequest("INVITE", branch+"3"), p.out, func(Event) {}); err != ErrClosed {
+		if _, err := p.client.Client(newRequest("INVITE", branch+"3"), p.out, func(Event) {}); !errors.Is(err, ErrClosed) {
 			t.Errorf("Client after Close: %v", err)
 		}
 		p.client.After(time.Second, func() { t.Error("a timer was set after Close") }).Stop()

@@ -130,9 +130,12 @@ Terminated | 300-699   | refuse                 | Terminated | = =
 )
 
 func TestRFC3261Section17Figure6ClientOther(t *testing.T) { runTable(t, clientOther, tableClientOther) }
+
 func TestRFC3261Section17Figure8ServerOther(t *testing.T) { runTable(t, serverOther, tableServerOther) }
-func TestRFC6026Figure5ClientInvite(t *testing.T)         { runTable(t, clientInvite, tableClientInvite) }
-func TestRFC6026Figure7ServerInvite(t *testing.T)         { runTable(t, serverInvite, tableServerInvite) }
+
+func TestRFC6026Figure5ClientInvite(t *testing.T) { runTable(t, clientInvite, tableClientInvite) }
+
+func TestRFC6026Figure7ServerInvite(t *testing.T) { runTable(t, serverInvite, tableServerInvite) }
 
 var actionNames = map[string]action{
 	"send": send, "sendACK": sendACK, "send100": send100, "deliver": deliver, "expire": expire,

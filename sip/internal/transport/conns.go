@@ -96,11 +96,14 @@ func (c *connTable) remove(f *tcpFlow) {
 	}
 }
 
-// shut lets nothing in any more and lists what is there.
+// shut lets nothing in any more, ends what connects, and lists what is there.
 func (c *connTable) shut() []*tcpFlow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
+	for _, d := range c.dials {
+		d.cancel()
+	}
 	all := make([]*tcpFlow, 0, len(c.all))
 	for f := range c.all {
 		all = append(all, f)
@@ -130,13 +133,12 @@ func (t *Transport) tcpTo(ctx context.Context, remote netip.AddrPort) (Flow, err
 	d := c.dials[remote]
 	if d == nil {
 		d = &dial{done: make(chan struct{})}
-		bound, cancel := t.life, context.CancelFunc(nil)
+		bound := context.Background() // shut cancels it
 		if limit := t.cfg.Limits.Connect; limit > 0 {
-			bound, cancel = context.WithTimeout(bound, limit)
+			bound, d.cancel = context.WithTimeout(bound, limit)
 		} else {
-			bound, cancel = context.WithCancel(bound)
+			bound, d.cancel = context.WithCancel(bound)
 		}
-		d.cancel = cancel
 		c.dials[remote] = d
 		t.running.Go(func() { t.dial(bound, d, remote) })
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"errors"
 	"hash/maphash"
 	"os"
 	"path/filepath"
@@ -98,7 +99,7 @@ func FuzzStream(f *testing.F) {
 		whole, err := cut(len(stream) + 1)
 		for _, piece := range []int{1, 3, 100} {
 			got, gotErr := cut(piece)
-			if (err == nil) != (gotErr == nil) && err != errTooLarge && gotErr != errTooLarge {
+			if (err == nil) != (gotErr == nil) && !errors.Is(err, errTooLarge) && !errors.Is(gotErr, errTooLarge) {
 				t.Fatalf("in pieces of %d: %v, else %v", piece, gotErr, err)
 			}
 			for i := range min(len(got), len(whole)) {

@@ -247,7 +247,7 @@ func (l *localAddrs) find(t *Transport, remote netip.AddrPort) netip.Addr {
 	if ok && now.Sub(known.at) < localFor {
 		return known.addr
 	}
-	c, err := t.cfg.Network.Dial(t.life, "udp", remote.String())
+	c, err := t.cfg.Network.Dial(context.Background(), "udp", remote.String())
 	if err != nil {
 		t.log("find the local address", "remote", remote, "err", err)
 		return netip.Addr{}

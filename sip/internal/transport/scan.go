@@ -196,16 +196,16 @@ func requestURI(uri []byte) *defect {
 
 // header takes one header line, its continuations included.
 func (h *head) header(line []byte) *defect {
-	colon := bytes.IndexByte(line, ':')
-	if colon < 0 {
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok {
 		return bad("Header Without Colon")
 	}
-	name := bytes.TrimRight(line[:colon], " \t")
+	name = bytes.TrimRight(name, " \t")
 	if !token(name) {
 		return bad("Malformed Header Name")
 	}
 	id := nameID(name)
-	value := trim(line[colon+1:])
+	value = trim(value)
 	if h.seen[id] < math.MaxUint8 {
 		h.seen[id]++
 	}

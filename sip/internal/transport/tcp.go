@@ -244,21 +244,21 @@ func (f *tcpFlow) readSome(fr *framer, greeted bool, begun time.Time) (int, erro
 // peer when it can be given.
 func (f *tcpFlow) lost(p *parser, raw []byte, err error) error {
 	d := &defect{0, "not SIP"}
-	switch err {
-	case errTooLarge:
+	switch {
+	case errors.Is(err, errTooLarge):
 		f.t.count.tooLarge.Add(1)
 		d = &defect{513, "Message Too Large"}
-	case errNoLength:
+	case errors.Is(err, errNoLength):
 		d = bad("Missing Content-Length")
 	}
 	if raw == nil {
-		if err != errTooLarge {
+		if !errors.Is(err, errTooLarge) {
 			f.t.count.garbage.Add(1)
 		}
 		return err
 	}
 	f.t.trace(f, raw, false)
-	if found := p.head.scan(raw, f.t.cfg.Limits.Headers); found != nil && err == errNoLength {
+	if found := p.head.scan(raw, f.t.cfg.Limits.Headers); found != nil && errors.Is(err, errNoLength) {
 		d = found
 	}
 	f.t.refuse(&p.head, raw, d, f.remote, func(res []byte, _ netip.AddrPort) {

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"hash/maphash"
 	"log/slog"
@@ -80,15 +79,6 @@ func set[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Packet is a message on its way, for Config.Trace. Raw is valid during the
-// call only.
-type Packet struct {
-	Time time.Time
-	Sent bool
-	Flow Flow
-	Raw  []byte
-}
-
 // Transport owns the sockets of one agent. It is safe for concurrent use.
 type Transport struct {
 	cfg       Config
@@ -98,8 +88,6 @@ type Transport struct {
 	stop      chan struct{}
 	running   sync.WaitGroup // every goroutine of the transport; Close waits
 	closing   sync.Once
-	life      context.Context // ends with Close; bounds dials
-	cancel    context.CancelFunc
 
 	conns    connTable
 	fallback fallback
@@ -115,10 +103,8 @@ type counters struct {
 func Listen(ctx context.Context, cfg Config) (*Transport, error) {
 	cfg.Limits.defaults()
 	t := &Transport{cfg: cfg, seed: maphash.MakeSeed(), stop: make(chan struct{})}
-	t.life, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	t.conns.init()
 	if err := t.bind(ctx); err != nil {
-		t.cancel()
 		return nil, err
 	}
 	for _, s := range t.udp {
@@ -136,7 +122,6 @@ func Listen(ctx context.Context, cfg Config) (*Transport, error) {
 func (t *Transport) Close() error {
 	t.closing.Do(func() {
 		close(t.stop)
-		t.cancel()
 		for _, a := range t.listeners {
 			_ = a.l.Close()
 		}
@@ -250,31 +235,6 @@ func (t *Transport) closed() bool {
 	default:
 		return false
 	}
-}
-
-// Summary reads the start line, CSeq and Call-ID of a raw message for a trace.
-func Summary(raw []byte) (start, cseq, callID string) {
-	line, n, ok := cutLine(raw)
-	if !ok {
-		return "", "", ""
-	}
-	start = string(line)
-	for rest := raw[n:]; cseq == "" || callID == ""; rest = rest[n:] {
-		if line, n, ok = cutLine(rest); !ok || len(line) == 0 {
-			break
-		}
-		colon := bytes.IndexByte(line, ':')
-		if colon < 0 {
-			continue
-		}
-		switch nameID(bytes.TrimRight(line[:colon], " \t")) {
-		case hCSeq:
-			cseq = string(trim(line[colon+1:]))
-		case hCallID:
-			callID = string(trim(line[colon+1:]))
-		}
-	}
-	return start, cseq, callID
 }
 
 // Bytes serialises a message into a slice of its own.

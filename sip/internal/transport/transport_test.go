@@ -50,7 +50,7 @@ func (a *agent) config(n Network, listen ...string) Config {
 			a.flows = append(a.flows, f)
 		},
 		Trace: func(p Packet) {
-			start, _, _ := Summary(p.Raw)
+			start, _, _ := p.Summary()
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.traced = append(a.traced, fmt.Sprintf("%v %s %s", p.Sent, p.Flow.Transport(), start))
@@ -164,7 +164,7 @@ func TestMessagesOverUDP(t *testing.T) {
 		if v, _ := in.Msg.Via().Params.Get("received"); v != "192.0.2.1" {
 			t.Errorf("received is %q for a host name in sent-by", v)
 		}
-		if a.traced[0] != "true UDP OPTIONS sip:bob@example.org SIP/2.0" || b.traced[len(b.traced)-1] != "false UDP OPTIONS sip:bob@example.org SIP/2.0" {
+		if a.traced[0] != "true UDP OPTIONS sip:bob@example.org" || b.traced[len(b.traced)-1] != "false UDP OPTIONS sip:bob@example.org" {
 			t.Errorf("traces %q, %q", a.traced, b.traced)
 		}
 	})
