@@ -38,6 +38,7 @@ type Agent struct {
 	mu      sync.Mutex // guards what follows
 	closing bool       // Close was called
 	stopped bool       // no goroutine starts any more
+	regs    map[*Registration]struct{}
 	dialogs map[dialogID]*Dialog
 	serving map[*transaction.Server]*IncomingInvite // INVITEs without a final response
 	merged  recent                                  // requests without a To tag (RFC 3261 section 8.2.2.2)
@@ -54,6 +55,7 @@ func Listen(ctx context.Context, cfg *Config) (*Agent, error) {
 		done:    make(chan struct{}),
 		closed:  make(chan struct{}),
 		seed:    maphash.MakeSeed(),
+		regs:    make(map[*Registration]struct{}),
 		dialogs: make(map[dialogID]*Dialog),
 		serving: make(map[*transaction.Server]*IncomingInvite),
 		known:   make(map[Account]*credentials),
@@ -88,7 +90,7 @@ func Listen(ctx context.Context, cfg *Config) (*Agent, error) {
 		Network: a.cfg.Network,
 		Listen:  a.cfg.Listen,
 		Handle:  a.handle,
-		Broken:  func(f transport.Flow, err error) { <-a.ready; a.tx.Broken(f, err) },
+		Broken:  a.broken,
 		Log:     a.log,
 	}
 	if a.cfg.Trace != nil {
@@ -138,6 +140,17 @@ func (a *Agent) handle(in transport.Inbound) {
 	<-a.ready
 	if a.admit(in) {
 		a.tx.Receive(in)
+	}
+}
+
+// broken learns of each connection that ended.
+func (a *Agent) broken(f transport.Flow, err error) {
+	<-a.ready
+	a.tx.Broken(f, err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r := range a.regs {
+		r.flowEnded(f, err)
 	}
 }
 

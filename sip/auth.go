@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +43,36 @@ func (a *Agent) credentials(acct *Account) *credentials {
 // account's registrar and outbound proxy in their realms" (DESIGN.md).
 func (acct *Account) trusted(hop URI) bool {
 	return sameHop(hop, acct.registrar()) || acct.OutboundProxy != (URI{}) && sameHop(hop, acct.OutboundProxy)
+}
+
+// trusts says that a request to hop ends up at the account's own server, whose
+// address at is.
+func (acct *Account) trusts(hop URI, at netip.AddrPort) bool {
+	ip, numeric := hop.addr()
+	return acct.trusted(hop) || numeric && netip.AddrPortFrom(ip, hop.port()) == at
+}
+
+// accountOf is the registered account that a request came to, and the address of
+// its server; nil when there is none. It is found by its address in To, else by the
+// user that the Request-URI names.
+func (a *Agent) accountOf(req *Request) (acct *Account, at netip.AddrPort) {
+	to := toOf(req).URI
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r := range a.regs {
+		r.mu.Lock()
+		flow := r.flow
+		r.mu.Unlock()
+		exact := unescape(r.acct.AOR.User) == unescape(to.User) && sameHost(r.acct.AOR.Host, to.Host)
+		if flow == nil || !exact && (acct != nil || unescape(r.acct.AOR.User) != unescape(req.Recipient.User)) {
+			continue
+		}
+		acct, at = &r.acct, flow.Remote()
+		if exact {
+			break
+		}
+	}
+	return acct, at
 }
 
 func sameHop(a, b URI) bool {

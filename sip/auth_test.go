@@ -118,3 +118,45 @@ func TestHostileChallenge(t *testing.T) {
 		}
 	})
 }
+
+// A proxy may challenge the requests of a called party too: its account is the one
+// that the call came to.
+func TestRFC3261ByeOfTheCalledWithCredentials(t *testing.T) {
+	bubble(t, nil, func(p *pair) {
+		proxy := newRawPeer(p.t, p.aliceHost, "192.0.2.2:5060")
+		defer proxy.close()
+		acct := &Account{AOR: uri(p.t, "sip:bob@b.example"), Password: "s3cret", Registrar: uri(p.t, "sip:192.0.2.1:5070")}
+		reg, err := p.bob.Register(acct, nil)
+		p.must(err)
+		defer reg.Close()
+		register := proxy.wants("REGISTER")
+		proxy.answer(register, "200 OK", "r", "Contact: "+headerText(register, "contact", "m"))
+		p.must(reg.Registered(within(p.t, time.Second)))
+		hangUp := func(callID, extra string) *Request {
+			p.t.Helper()
+			proxy.request("INVITE", callID, "", 1, extra)
+			in := p.incoming()
+			p.must(in.Respond(200, "", "", nil))
+			ok := proxy.wants("200")
+			proxy.request("ACK", callID, ";tag="+toTag(ok), 1, "")
+			go func() { _ = in.Dialog.Bye(p.t.Context()) }()
+			bye := proxy.wants("BYE")
+			proxy.answer(bye, "407 Proxy Authentication Required", "", strings.Replace(strings.Replace(challenge, "WWW", "Proxy", 1), "a.example", "b.example", 1))
+			again, _ := proxy.read(time.Second).(*Request)
+			if again != nil {
+				proxy.answer(again, "200 OK", "", "")
+			}
+			return again
+		}
+		if again := hangUp("1", "Record-Route: <sip:192.0.2.1:5070;lr>"); again == nil || !strings.Contains(headerText(again, "proxy-authorization", ""), `username="bob"`) {
+			p.t.Errorf("the BYE was not sent with credentials:\n%v", again)
+		}
+		stranger := newRawPeer(p.t, p.sim.NewHost("192.0.2.9", nil), "192.0.2.2:5060")
+		defer stranger.close()
+		stranger.seq = 100 // branches of its own
+		proxy = stranger
+		if again := hangUp("2", ""); again != nil {
+			p.t.Errorf("a stranger got credentials:\n%v", again)
+		}
+	})
+}

@@ -180,7 +180,7 @@ func (d *Dialog) outbound(method, contentType string, body []byte, headers []Hea
 	}}
 	o.flow, o.fixed = d.way(way)
 	o.req = d.a.build(d.draft(method, way, contentType, body, headers))
-	if d.acct != nil && o.flow != nil && o.flow.Remote() == d.acctHop {
+	if d.acct != nil && (o.flow != nil && o.flow.Remote() == d.acctHop || d.acct.trusts(o.hop, d.acctHop)) {
 		o.acct = d.acct
 	}
 	return o

@@ -58,6 +58,7 @@ func (a *Agent) newIncoming(r *ServerRequest, d *Dialog) *IncomingInvite {
 		state, _ := calledDialog(req, r.toTag())
 		d = a.newDialog(state, r.tx.Flow(), r.serial)
 		d.serving = in
+		d.acct, d.acctHop = a.accountOf(req)
 	}
 	in.Dialog = d
 	a.mu.Lock()

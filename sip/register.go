@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,15 +34,16 @@ type Registration struct {
 	callID string
 	cancel context.CancelFunc
 	leave  chan struct{} // closed by Unregister
+	lost   chan error    // why flow ended
 	done   chan struct{} // closed when run ended
 
 	// run's own
 	machine *registerMachine
 	seq     uint32
-	flow    transport.Flow // of the last answer; nil: none yet
-	release func()         // ends the hold on flow
+	release func() // ends the hold on flow
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex     // guards what follows; may be taken with the agent's mu held
+	flow    transport.Flow // of the last answer, set by run; nil: none
 	last    RegistrationEvent
 	ended   bool
 	left    bool
@@ -62,14 +64,24 @@ func (a *Agent) Register(acct *Account, on func(RegistrationEvent)) (*Registrati
 	ctx, cancel := context.WithCancel(a.life())
 	r := &Registration{
 		a: a, acct: *acct, on: on, callID: token() + token(), cancel: cancel,
-		leave: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
+		leave: make(chan struct{}), lost: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
 		machine: newRegisterMachine(URI{}, acct.Expires, rand.Float64),
 	}
+	a.mu.Lock()
+	a.regs[r] = struct{}{}
+	a.mu.Unlock()
 	if !a.spawn(func() { r.run(ctx) }) {
+		a.unregister(r)
 		cancel()
 		return nil, ErrClosed
 	}
 	return r, nil
+}
+
+func (a *Agent) unregister(r *Registration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.regs, r)
 }
 
 // Registered waits for the registrar's word: nil when the binding exists, the
@@ -155,8 +167,12 @@ func (r *Registration) run(ctx context.Context) {
 		case <-wake.C:
 			r.act(ctx, r.machine.Wake(time.Now()))
 		case <-keep.C:
-			if err := r.flow.Write([]byte("\r\n\r\n")); err != nil {
-				r.act(ctx, r.machine.FlowLost(time.Now(), &TransportError{Target: r.acct.registrar().String(), Err: err}))
+			if err := r.a.tr.Ping(r.flow); err != nil {
+				r.flowLost(ctx, err)
+			}
+		case err := <-r.lost:
+			if r.flow != nil && !r.a.tr.Open(r.flow) { // the word may be of an earlier one
+				r.flowLost(ctx, err)
 			}
 		case <-leave:
 			leave = nil
@@ -165,8 +181,31 @@ func (r *Registration) run(ctx context.Context) {
 	}
 }
 
+// flowEnded is told of each connection that ended.
+func (r *Registration) flowEnded(f transport.Flow, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.flow == f {
+		r.noteLost(err)
+	}
+}
+
+func (r *Registration) noteLost(err error) {
+	select {
+	case r.lost <- err:
+	default: // one word is enough
+	}
+}
+
+// flowLost tells the machine that the binding is reached no more.
+func (r *Registration) flowLost(ctx context.Context, err error) {
+	r.hold(nil)
+	r.act(ctx, r.machine.FlowLost(time.Now(), &TransportError{Target: r.acct.registrar().String(), Err: err}))
+}
+
 // finish is the end of run.
 func (r *Registration) finish() {
+	r.a.unregister(r)
 	r.hold(nil)
 	r.cancel()
 	r.mu.Lock()
@@ -317,9 +356,15 @@ func (r *Registration) hold(f transport.Flow) {
 	if r.release != nil {
 		r.release()
 	}
-	r.flow, r.release = f, nil
+	r.release = nil
 	if f != nil {
 		r.release = r.a.tr.Hold(f)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flow = f
+	if f != nil && !r.a.tr.Open(f) {
+		r.noteLost(net.ErrClosed) // before we could be told
 	}
 }
 

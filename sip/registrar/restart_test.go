@@ -163,3 +163,31 @@ func TestRegistrationEnds(t *testing.T) {
 		})
 	}
 }
+
+// The registrar closes a connection: the phone hears of it at once and registers again
+// within the back-off (RFC 5626 section 4.5), not only at the next keep-alive.
+func TestRegistersAgainWhenTheConnectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cfg registrar.Config
+		w := newWorld(t, func(c *registrar.Config) { cfg = *c })
+		bob := w.phone("bob", "tcp")
+		bob.registered()
+		pass(time.Second)
+		<-bob.events
+		if err := w.srv.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again, err := registrar.Listen(t.Context(), &cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		began := time.Now()
+		if ev := <-bob.events; ev.Registered || ev.Retry < 15*time.Second || ev.Retry > 30*time.Second || time.Since(began) > time.Second {
+			t.Errorf("after %v: %+v, want to hear at once and to try within 15 s to 30 s", time.Since(began), ev)
+		}
+		if ev := <-bob.events; !ev.Registered || time.Since(began) > 32*time.Second {
+			t.Errorf("after %v: %+v, want registered within the back-off", time.Since(began), ev)
+		}
+	})
+}

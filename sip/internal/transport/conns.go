@@ -219,6 +219,27 @@ func (a *tcpAcceptor) accept() {
 	}
 }
 
+// Open says that f takes messages: a datagram socket, or a connection that has not
+// ended.
+func (t *Transport) Open(f Flow) bool {
+	c, ok := f.(*tcpFlow)
+	return !ok || c.open()
+}
+
+// Ping sends the keep-alive of RFC 5626 section 3.5.1, which is no message and in no
+// trace. Its answer is taken, not waited for: that needs the peer's word that it
+// answers.
+func (t *Transport) Ping(f Flow) error {
+	switch f := f.(type) {
+	case *tcpFlow:
+		return f.ping()
+	case udpFlow:
+		return f.write([]byte("\r\n\r\n"))
+	default:
+		return f.Write([]byte("\r\n\r\n"))
+	}
+}
+
 // Hold keeps the idle time-out away from f until release is called. Transactions
 // hold their flow by themselves; registrations and dialogs may. release may be called
 // more than once.

@@ -36,6 +36,5 @@
 // # Limitations
 //
 // No TLS, WebSocket, NAPTR or SRV yet: Resolve and Flow are where they will come. maddr
-// in a Via is not obeyed. A double CRLF that arrives in two reads is not recognised as a
-// ping.
+// in a Via is not obeyed.
 package transport

@@ -52,57 +52,51 @@ func (f *framer) grew(n int) { f.buf = f.buf[:len(f.buf)+n] }
 func (f *framer) partial() bool { return len(f.buf) > f.at }
 
 // next gives the next whole message, which is valid until space; nil when more must be
-// read. pings counts the keep-alives before it (RFC 5626 section 3.5.1: a double CRLF).
-// After an error the stream is lost; message then is what can be answered, if anything.
-func (f *framer) next() (message []byte, pings int, err error) {
+// read. blanks counts the CRLFs before it, of which keep-alives are made. After an error
+// the stream is lost; message then is what can be answered, if anything.
+func (f *framer) next() (message []byte, blanks int, err error) {
 	b := f.buf[f.at:]
 	if f.size == 0 {
 		// "Implementations processing SIP messages over stream-oriented transports MUST
 		// ignore any CRLF appearing before the start-line" (RFC 3261 section 7.5)
 		for len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
-			skip := 2
-			if len(b) >= 4 && b[2] == '\r' && b[3] == '\n' {
-				skip = 4
-				pings++
-			} else if len(b) == 3 && b[2] == '\r' {
-				break
-			}
-			b = b[skip:]
-			f.at += skip
+			b = b[2:]
+			f.at += 2
 			f.scanned = f.at
+			blanks++
 		}
-		if len(b) == 0 || b[0] == '\r' && len(b) < 4 {
-			return nil, pings, nil
+		if len(b) == 0 || len(b) == 1 && b[0] == '\r' {
+			return nil, blanks, nil
 		}
 		if !starts(b) {
-			return nil, pings, errNotSIP
+			return nil, blanks, errNotSIP
 		}
 		from := max(f.scanned, f.at)
 		i := bytes.Index(f.buf[from:], []byte("\r\n\r\n"))
 		if i < 0 {
 			f.scanned = max(len(f.buf)-3, f.at)
 			if f.limit > 0 && len(b) > f.limit {
-				return nil, pings, errTooLarge
+				return nil, blanks, errTooLarge
 			}
-			return nil, pings, nil
+			return nil, blanks, nil
 		}
 		header := from + i + 4 - f.at
 		n, ok := contentLength(b[:header])
 		if !ok {
-			return b[:header], pings, errNoLength
+			return b[:header], blanks, errNoLength
 		}
 		if f.limit > 0 && header+n > f.limit {
-			return b[:header], pings, errTooLarge
+			return b[:header], blanks, errTooLarge
 		}
 		f.size = header + n
 	}
 	if len(b) < f.size {
-		return nil, pings, nil
+		return nil, blanks, nil
 	}
 	message = b[:f.size]
 	f.at += f.size
 	f.scanned, f.size = f.at, 0
-	return message, pings, nil
+	return message, blanks, nil
 }
 
 // starts tells whether b can be the beginning of a SIP message.

@@ -27,6 +27,8 @@ type tcpFlow struct {
 	accepted bool
 	held     atomic.Int32
 	active   atomic.Int64 // when a message last passed, Unix ns
+	pongs    atomic.Int32 // asked for by ping
+	half     bool         // of a ping was read; the reading goroutine's
 
 	mu      sync.Mutex
 	queue   []byte // not yet taken by the writing goroutine
@@ -171,20 +173,15 @@ func (f *tcpFlow) messages() error {
 		fresh := !fr.partial()
 		fr.grew(n)
 		for {
-			raw, pings, err := fr.next()
-			for range pings {
-				// "the client sends a double-CRLF (the "ping") then waits to receive a
-				// single CRLF (the "pong")" (RFC 5626 section 3.5.1)
-				f.t.count.keepalives.Add(1)
-				_ = f.send([]byte("\r\n")) // the next read tells
-			}
+			raw, blanks, err := fr.next()
+			f.blank(blanks)
 			if err != nil {
 				return f.lost(p, raw, err)
 			}
 			if raw == nil {
 				break
 			}
-			greeted, fresh = true, true
+			greeted, fresh, f.half = true, true, false
 			f.active.Store(time.Now().UnixNano())
 			f.t.take(p, raw, f, f.remote, true, func(res []byte, _ netip.AddrPort) {
 				_ = f.Write(res) // the next read tells
@@ -193,6 +190,33 @@ func (f *tcpFlow) messages() error {
 		if fresh && greeted {
 			begun = time.Now()
 		}
+	}
+}
+
+// ping asks for a sign of life.
+func (f *tcpFlow) ping() error {
+	f.pongs.Add(1)
+	if err := f.send([]byte("\r\n\r\n")); err != nil {
+		return fmt.Errorf("sip: send to %v over TCP: %w", f.remote, err)
+	}
+	return nil
+}
+
+// blank takes n CRLFs between messages: "the client sends a double-CRLF (the "ping")
+// then waits to receive a single CRLF (the "pong")" (RFC 5626 section 3.5.1). The two of
+// a ping may come apart; one alone is a pong when one is due.
+func (f *tcpFlow) blank(n int) {
+	if f.half {
+		n++
+	}
+	for ; n >= 2; n -= 2 {
+		f.t.count.keepalives.Add(1)
+		_ = f.send([]byte("\r\n")) // the next read tells
+	}
+	f.half = n == 1
+	if f.half && f.pongs.Load() > 0 {
+		f.half = false
+		f.pongs.Add(-1)
 	}
 }
 

@@ -36,6 +36,49 @@ func TestRFC5626KeepAlive(t *testing.T) {
 			}
 		}
 		b.wants("messages around keep-alives", 2)
+		for _, piece := range []string{"\r", "\n", "\r", "\n"} { // in pieces
+			if _, err := c.Write([]byte(piece)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		if n, _ := c.Read(buf); string(buf[:n]) != "\r\n" {
+			t.Errorf("a ping in four pieces was answered with %q", buf[:n])
+		}
+	})
+}
+
+// Two of us that ping each other answer each ping once and no answer.
+func TestPing(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *netsim.Sim, alice, bob *netsim.Host) {
+		a := listen(t, alice, Limits{}, "tcp://192.0.2.1:5060", "udp://192.0.2.1:5060")
+		defer a.Close()
+		b := listen(t, bob, Limits{}, "tcp://192.0.2.2:5060", "udp://192.0.2.2:5060")
+		defer b.Close()
+		f := a.flow("tcp", "192.0.2.2:5060")
+		a.write(f, options)
+		back := b.wants("the first message", 1)[0].Flow
+		for range 3 {
+			if err := errors.Join(a.Ping(f), b.Ping(back)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if n, m := a.Stats().Keepalives, b.Stats().Keepalives; n != 3 || m != 3 {
+			t.Errorf("answered %d and %d pings, want 3 and 3", n, m)
+		}
+		if err := a.Ping(a.flow("udp", "192.0.2.2:5060")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := b.Stats().Keepalives; n != 4 {
+			t.Errorf("%d keep-alives after one datagram, want 4", n)
+		}
+		_ = f.Close()
+		if a.Open(f) || a.Ping(f) == nil {
+			t.Error("a closed connection is open")
+		}
 	})
 }
 

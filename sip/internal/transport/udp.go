@@ -91,6 +91,14 @@ type udpFlow struct {
 
 func (f udpFlow) Write(p []byte) error {
 	f.s.t.trace(f, p, true)
+	err := f.write(p)
+	if err == nil {
+		f.s.t.count.sent.Add(1)
+	}
+	return err
+}
+
+func (f udpFlow) write(p []byte) error {
 	var err error
 	if f.s.fast != nil {
 		_, err = f.s.fast.WriteToUDPAddrPort(p, f.remote)
@@ -100,7 +108,6 @@ func (f udpFlow) Write(p []byte) error {
 	if err != nil {
 		return fmt.Errorf("sip: send to %v over UDP: %w", f.remote, err)
 	}
-	f.s.t.count.sent.Add(1)
 	return nil
 }
 
