@@ -83,6 +83,7 @@ func Listen(ctx context.Context, cfg *Config) (*Agent, error) {
 		Request:   a.receive,
 		Stray:     func(transport.Inbound) { a.droppedStray.Add(1) },
 		Hold:      func(f transport.Flow) func() { return a.tr.Hold(f) },
+		Reply:     func(f transport.Flow, b []byte) { a.tr.Reply(f, b) },
 		Log:       a.log,
 	})
 	var err error

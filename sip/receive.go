@@ -211,8 +211,6 @@ func (a *Agent) admit(in transport.Inbound) bool {
 	// "the To tag [of a stateless UAS] MUST be generated in a consistent manner"
 	tag := strconv.FormatUint(key, 36)
 	res := a.response(req, &answer{code: min(max(code, 300), 699), tag: tag})
-	if err := in.Flow.Write(transport.Bytes(res)); err != nil {
-		a.log.Debug("refusal not sent", "remote", in.Source, "error", err)
-	}
+	a.tr.Reply(in.Flow, transport.Bytes(res))
 	return false
 }

@@ -132,7 +132,7 @@ func Listen(ctx context.Context, cfg *Config) (*Server, error) {
 		return nil, fmt.Errorf("registrar: listen: %w", err)
 	}
 	s.table = newTable(s.cfg.MaxContacts, s.cfg.MaxUsers, s.trans.Hold)
-	s.layer = transaction.New(transaction.Config{Request: s.request, Hold: s.trans.Hold, Log: s.cfg.Log})
+	s.layer = transaction.New(transaction.Config{Request: s.request, Hold: s.trans.Hold, Reply: s.trans.Reply, Log: s.cfg.Log})
 	s.addrs = s.trans.Addrs()
 	for _, a := range s.addrs {
 		s.ports[int(a.Port())] = true

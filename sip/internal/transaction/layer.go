@@ -40,7 +40,9 @@ type Config struct {
 	// Hold, if set, is called when the first transaction of a reliable flow
 	// starts; release when the last one ended (transport.Transport.Hold).
 	Hold func(transport.Flow) (release func())
-	Log  *slog.Logger // nil: silent
+	// Reply sends a 503 for MaxServer; nil: Flow.Write (transport.Transport.Reply).
+	Reply func(transport.Flow, []byte)
+	Log   *slog.Logger // nil: silent
 }
 
 // Event tells a client what happened to its request: exactly one of Response and
@@ -89,6 +91,9 @@ func New(cfg Config) *Layer {
 	}
 	if cfg.MaxClient == 0 {
 		cfg.MaxClient = 65536
+	}
+	if cfg.Reply == nil {
+		cfg.Reply = func(f transport.Flow, b []byte) { _ = f.Write(b) } // when it fails the client asks again
 	}
 	l := &Layer{
 		cfg:   cfg,

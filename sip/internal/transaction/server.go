@@ -34,7 +34,7 @@ func (l *Layer) request(in transport.Inbound, req *sipmsg.Request) {
 		l.count.servers.Add(-1)
 		l.count.refused.Add(1)
 		// "a server MAY refuse ... 503 (Service Unavailable)"; when it fails the client asks again
-		_ = in.Flow.Write(answer(req, 503, "Service Unavailable", "Retry-After: 5\r\n", l.seed))
+		l.cfg.Reply(in.Flow, answer(req, 503, "Service Unavailable", "Retry-After: 5\r\n", l.seed))
 		return
 	}
 	l.hold(in.Flow)

@@ -58,6 +58,7 @@ type Limits struct {
 	Partial        time.Duration // from the first byte of a message on a stream to its last; default 20 s
 	Write          time.Duration // a peer that takes nothing for so long has gone; default 10 s
 	Connect        time.Duration // a TCP connect; default 10 s
+	Replies        int           // answers without state over UDP per second, in bursts of twice as many; default 500
 }
 
 func (l *Limits) defaults() {
@@ -71,6 +72,7 @@ func (l *Limits) defaults() {
 	set(&l.Partial, 20*time.Second)
 	set(&l.Write, 10*time.Second)
 	set(&l.Connect, 10*time.Second)
+	set(&l.Replies, 500)
 }
 
 func set[T int | time.Duration](v *T, def T) {
@@ -92,11 +94,12 @@ type Transport struct {
 	conns    connTable
 	fallback fallback
 	locals   localAddrs
+	replies  bucket
 	count    counters
 }
 
 type counters struct {
-	received, sent, keepalives, garbage, badRequests, unanswerable, badResponses, tooLarge, refused, timedOut atomic.Uint64
+	received, sent, keepalives, garbage, badRequests, unanswerable, badResponses, tooLarge, refused, timedOut, unreplied atomic.Uint64
 }
 
 // Listen binds the sockets of cfg. ctx bounds the binding only.
@@ -104,6 +107,7 @@ func Listen(ctx context.Context, cfg Config) (*Transport, error) {
 	cfg.Limits.defaults()
 	t := &Transport{cfg: cfg, seed: maphash.MakeSeed(), stop: make(chan struct{})}
 	t.conns.init()
+	t.replies.rate = cfg.Limits.Replies
 	if err := t.bind(ctx); err != nil {
 		return nil, err
 	}
@@ -147,6 +151,7 @@ type Stats struct {
 	TooLarge       uint64 // messages over a limit
 	Refused        uint64 // TCP connections over a limit
 	TimedOut       uint64 // TCP connections closed by Greeting, Partial, Idle or Write
+	Unreplied      uint64 // answers without state left out for Limits.Replies
 	Conns          int    // TCP connections now
 }
 
@@ -157,7 +162,7 @@ func (t *Transport) Stats() Stats {
 		Received: c.received.Load(), Sent: c.sent.Load(), Keepalives: c.keepalives.Load(),
 		Garbage: c.garbage.Load(), BadRequests: c.badRequests.Load(), Unanswerable: c.unanswerable.Load(),
 		BadResponses: c.badResponses.Load(), TooLarge: c.tooLarge.Load(), Refused: c.refused.Load(),
-		TimedOut: c.timedOut.Load(), Conns: t.conns.size(),
+		TimedOut: c.timedOut.Load(), Unreplied: c.unreplied.Load(), Conns: t.conns.size(),
 	}
 }
 

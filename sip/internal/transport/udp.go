@@ -79,7 +79,7 @@ func (s *udpSocket) datagram(p *parser, raw []byte, source netip.AddrPort) {
 		return
 	}
 	s.t.take(p, raw, udpFlow{s, source}, source, false, func(res []byte, to netip.AddrPort) {
-		_ = udpFlow{s, to}.Write(res) // the peer asks again
+		s.t.Reply(udpFlow{s, to}, res)
 	})
 }
 
