@@ -74,9 +74,10 @@ func control(b []byte) *defect {
 
 // structure judges what all headers made of addresses, values and parameters have in
 // common: quotes and brackets are balanced, no white space within brackets, not too many
-// parts. odd tells of white space around a separator, and of a Via with several values.
-func structure(v []byte, via bool) (d *defect, odd bool) {
-	var params, values int
+// parts in the line and in all. odd tells of white space around a separator, and of a
+// Via with several values.
+func (h *head) structure(v []byte, via bool) (d *defect, odd bool) {
+	params, values := 0, 1
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; c {
 		case '"':
@@ -120,7 +121,8 @@ func structure(v []byte, via bool) (d *defect, odd bool) {
 			odd = true
 		}
 	}
-	if params > maxParams || values > maxValues {
+	h.params, h.values = h.params+params, h.values+values
+	if params > maxParams || values > maxValues || h.params > maxAllParams || h.values > maxAllValues {
 		return bad("Too Many Parameters"), odd
 	}
 	return nil, odd

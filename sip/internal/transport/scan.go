@@ -11,6 +11,9 @@ const (
 	maxLine   = 16 << 10 // bytes of a header line, continuations included
 	maxParams = 64       // parameters and URI headers in one line
 	maxValues = 128      // comma-separated values in one line
+
+	maxAllParams = 1024 // in all lines together of the headers made of addresses
+	maxAllValues = 256  // likewise; more hops than Max-Forwards lets a request make
 )
 
 // defect is what is wrong with a message. code is the status that answers a request,
@@ -50,6 +53,8 @@ type head struct {
 	value   [headerIDs][]byte // of the first header of that name, trimmed
 	cseq    []byte            // method of the CSeq
 	lines   int
+	params  int // in all
+	values  int // in all
 	length  int // Content-Length; -1: none
 	body    int // where the body begins
 	// odd: legal, but written in a way sipgo's parser gets wrong (folded lines, white
@@ -223,7 +228,7 @@ func (h *head) header(line []byte) *defect {
 	}
 	switch id {
 	case hVia, hFrom, hTo, hContact, hRoute, hRecordRoute:
-		d, odd := structure(value, id == hVia)
+		d, odd := h.structure(value, id == hVia)
 		h.odd = h.odd || odd
 		if d != nil {
 			return d

@@ -46,8 +46,6 @@ var torture = map[string]int{
 	"multi01": 400, "mcl01": 400, "bcast": 0, "zeromf": 0, "cparam01": 0, "cparam02": 0, "regescrt": 0, "sdp01": 0,
 	// 3.4
 	"inv2543": 0,
-	// not in the RFC: an old torture test
-	"test": drop,
 }
 
 var testSource = netip.MustParseAddrPort("203.0.113.9:5099")
