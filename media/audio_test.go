@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"slices"
@@ -78,6 +77,37 @@ func TestAudioDeadlineMoves(t *testing.T) {
 	})
 }
 
+// A timer that Close had stopped used to make the next SetDeadline wait for ever.
+func TestAudioDeadlineAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAudio(Format{})
+		_ = a.SetDeadline(time.Now().Add(time.Hour))
+		a.Close()
+		_ = a.SetDeadline(time.Time{})
+		_ = a.SetDeadline(time.Now().Add(time.Second))
+		if _, err := a.ReadPCM(make([]int16, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("ReadPCM after Close: %v, want net.ErrClosed", err)
+		}
+		time.Sleep(2 * time.Second)
+		_ = a.SetDeadline(time.Time{})
+	})
+}
+
+func TestAudioNothingAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAudio(Format{})
+		defer a.Close()
+		a.in.push([]int16{1})
+		_ = a.SetDeadline(time.Unix(1, 0)) // as net.Conn: also when there would be no wait
+		if n, err := a.ReadPCM(make([]int16, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ReadPCM: %d, %v", n, err)
+		}
+		if n, err := a.WritePCM([]int16{1}); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("WritePCM: %d, %v", n, err)
+		}
+	})
+}
+
 func TestAudioUnreadIsDroppedOldestFirst(t *testing.T) {
 	a := NewAudio(Format{Rate: 8000})
 	defer a.Close()
@@ -123,7 +153,6 @@ func TestBytes(t *testing.T) {
 	if !bytes.Equal(out, []byte{1, 2, 3, 4, 0xfe, 0xff}) {
 		t.Errorf("bytes %x", out)
 	}
-	var _ io.ReadWriter = rw
 }
 
 func TestDrainWaitsForTheLastSample(t *testing.T) {

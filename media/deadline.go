@@ -49,3 +49,23 @@ func (d *deadline) wait() <-chan struct{} {
 	defer d.mu.Unlock()
 	return d.pass
 }
+
+// passed reports whether the deadline has passed.
+func (d *deadline) passed() bool {
+	select {
+	case <-d.wait():
+		return true
+	default:
+		return false
+	}
+}
+
+// off ends the timer: nobody waits any more. set may still be called, and must not
+// find a timer that will never close pass.
+func (d *deadline) off() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil && d.timer.Stop() {
+		d.timer = nil
+	}
+}

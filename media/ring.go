@@ -29,13 +29,14 @@ func newRing(size int) *ring {
 	}
 }
 
-// read waits for samples and takes up to len(p).
+// read waits for samples and takes up to len(p). As with net.Conn, nothing is
+// read or written once the deadline has passed.
 func (r *ring) read(p []int16) (int, error) {
 	for {
 		r.mu.Lock()
-		if r.closed {
+		if err := r.over(); err != nil {
 			r.mu.Unlock()
-			return 0, net.ErrClosed
+			return 0, err
 		}
 		n := r.take(p)
 		if r.n > 0 {
@@ -55,9 +56,9 @@ func (r *ring) read(p []int16) (int, error) {
 func (r *ring) write(p []int16) (n int, err error) {
 	for {
 		r.mu.Lock()
-		if r.closed {
+		if err := r.over(); err != nil {
 			r.mu.Unlock()
-			return n, net.ErrClosed
+			return n, err
 		}
 		n += r.put(p[n:])
 		if r.n < len(r.buf) {
@@ -73,14 +74,20 @@ func (r *ring) write(p []int16) (n int, err error) {
 	}
 }
 
+// over says why nothing may be read or written now. r.mu is held.
+func (r *ring) over() error {
+	switch {
+	case r.closed:
+		return net.ErrClosed
+	case r.limit.passed():
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
 // block waits for a change, the deadline or the end.
 func (r *ring) block() error {
 	pass := r.limit.wait()
-	select {
-	case <-pass:
-		return os.ErrDeadlineExceeded
-	default:
-	}
 	select {
 	case <-r.ready:
 		return nil
@@ -167,16 +174,7 @@ func (r *ring) close() {
 	r.closed = true
 	r.start, r.n = 0, 0
 	close(r.done)
-	r.limitOff()
-}
-
-// limitOff stops the deadline's timer.
-func (r *ring) limitOff() {
-	r.limit.mu.Lock()
-	defer r.limit.mu.Unlock()
-	if r.limit.timer != nil {
-		r.limit.timer.Stop()
-	}
+	r.limit.off()
 }
 
 // signal wakes one waiter. r.mu is held, or a spurious wake-up is fine.
