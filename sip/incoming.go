@@ -32,7 +32,10 @@ type IncomingInvite struct {
 type IncomingEvent interface{ incomingEvent() }
 
 type (
-	// Cancelled says that the caller gave up; 487 was already sent.
+	// Cancelled says that the caller gave up, or that the time of the INVITE is up: its
+	// Expires, three minutes without a response of ours but 100, ten minutes after the
+	// last of them. 487 was already sent. Reason is the Reason header field of the CANCEL,
+	// or one of ours.
 	Cancelled struct{ Reason string }
 	// Acked is the ACK to our 2xx.
 	Acked struct {
@@ -61,6 +64,10 @@ func (a *Agent) newIncoming(r *ServerRequest, d *Dialog) *IncomingInvite {
 		d.acct, d.acctHop = a.accountOf(req)
 	}
 	in.Dialog = d
+	in.mu.Lock()
+	in.machine.begin(time.Now(), expiresOf(req))
+	in.arm()
+	in.mu.Unlock()
 	a.mu.Lock()
 	a.serving[r.tx] = in
 	a.mu.Unlock()
@@ -156,14 +163,17 @@ func (in *IncomingInvite) do(act serverDo, reason string, ack *Request) {
 		if err := in.r.tx.Retransmit(); err != nil {
 			in.r.reroute()
 		}
-	case doSend487, doRefuseNow:
+	case doSend487, doExpire, doRefuseNow:
 		code := 487
-		if act == doRefuseNow {
+		switch act {
+		case doRefuseNow:
 			code = 480
+		case doExpire:
+			reason = `SIP;cause=487;text="Not answered in time"`
 		}
 		in.decided(code)
 		_ = in.r.send(&answer{code: code, tag: d.id.local})
-		if act == doSend487 {
+		if act != doRefuseNow {
 			in.tell(Cancelled{Reason: oneLine(reason)})
 		}
 	case doAcked:

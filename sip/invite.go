@@ -44,7 +44,8 @@ type OutgoingInvite struct {
 	mu      sync.Mutex // guards what follows
 	machine inviteClient
 	sending *sending
-	req     *Request // as sent last
+	client  *transaction.Client // of the last attempt
+	req     *Request            // as sent last
 	flow    transport.Flow
 	tries   int
 	reason  string // of the CANCEL
@@ -62,7 +63,9 @@ type leg struct {
 
 // Invite sends an INVITE outside a dialog; out.Method is ignored. It returns
 // without waiting for the network. Events come in order, one at a time, on a
-// serial queue of the call and never under a lock; on must return quickly.
+// serial queue of the call and never under a lock; on must return quickly. The
+// INVITE is cancelled when its Expires header field has passed, if it has one, or ten
+// minutes after the last provisional response.
 func (a *Agent) Invite(out *OutRequest, on func(InviteEvent)) (*OutgoingInvite, error) {
 	if out == nil || on == nil {
 		return nil, errors.New("sip: Invite needs a request and a receiver")
@@ -87,10 +90,19 @@ func (a *Agent) Invite(out *OutRequest, on func(InviteEvent)) (*OutgoingInvite, 
 func (o *OutgoingInvite) begin(ob outbound) error {
 	o.a.preauthorize(ob.acct, ob.req)
 	o.sending, o.req = &sending{a: o.a, outbound: ob}, ob.req
+	o.machine.lifetime = expiresOf(ob.req)
 	if !o.a.spawn(o.attempt) {
 		return ErrClosed
 	}
 	return nil
+}
+
+// expiresOf is the lifetime that an INVITE gives itself; negative: none.
+func expiresOf(req *Request) time.Duration {
+	if d, ok := deltaSeconds(headerText(req, "expires", "")); ok {
+		return d
+	}
+	return -1
 }
 
 // attempt sends the INVITE to the next address. It runs on a goroutine of its
@@ -103,14 +115,18 @@ func (o *OutgoingInvite) attempt() {
 		if o.machine.cancelled {
 			return false
 		}
-		o.machine.send()
+		o.machine.send(time.Now())
+		o.arm()
 		o.flow, o.tries = s.flow, o.tries+1
 		return true
 	}
-	_, err := s.next(o.a.life(), before, func(ev transaction.Event) {
+	c, err := s.next(o.a.life(), before, func(ev transaction.Event) {
 		o.serial.post(func() { o.event(ev) })
 	})
 	if err == nil {
+		o.mu.Lock()
+		o.client = c
+		o.mu.Unlock()
 		return
 	}
 	select {
@@ -139,7 +155,7 @@ func (o *OutgoingInvite) Cancel(reason string) {
 func (o *OutgoingInvite) event(ev transaction.Event) {
 	if ev.Err != nil {
 		err, again := o.sending.failed(ev.Err)
-		if again && o.calling() {
+		if again && o.again() {
 			o.a.spawn(o.attempt)
 			return
 		}
@@ -154,11 +170,15 @@ func (o *OutgoingInvite) event(ev transaction.Event) {
 	o.step(func(now time.Time) []clientAct { return o.machine.response(now, res.StatusCode, toTag(res)) }, res, nil)
 }
 
-// calling says that the INVITE is out, unanswered and wanted.
-func (o *OutgoingInvite) calling() bool {
+// again says that the INVITE is out, unanswered and wanted, and may go elsewhere.
+func (o *OutgoingInvite) again() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.machine.state == clientCalling && !o.machine.cancelled
+	if o.machine.state != clientCalling || o.machine.cancelled {
+		return false
+	}
+	o.machine.retry()
+	return true
 }
 
 // challenged answers a 401 or 407 with a new attempt: the same Call-ID and From
@@ -205,7 +225,7 @@ func (o *OutgoingInvite) arm() {
 		o.timer.Stop()
 		o.timer = nil
 	}
-	if d := o.machine.deadline; !d.IsZero() {
+	if d := o.machine.due(); !d.IsZero() {
 		o.timer = o.a.tx.After(time.Until(d), func() { o.serial.post(func() { o.step(o.machine.tick, nil, ErrTimeout) }) })
 	}
 }
@@ -247,7 +267,11 @@ func (o *OutgoingInvite) do(act clientAct, dialog *Dialog, res *Response, err er
 	case doEndEarly:
 		o.mu.Lock()
 		o.forgetEarly()
+		client, done := o.client, o.machine.state == clientDone
 		o.mu.Unlock()
+		if done && client != nil {
+			client.Terminate() // without a final response nothing else ends it (section 9.1)
+		}
 	}
 }
 

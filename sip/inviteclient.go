@@ -8,7 +8,12 @@ const (
 	t2 = 4 * time.Second
 )
 
-const maxLegs = 64 // legs of one forked INVITE that we keep apart; ours
+// Choices of our own.
+const (
+	maxLegs     = 64               // legs of one forked INVITE that we keep apart
+	maxRing     = 10 * time.Minute // without another provisional response; "every minute" is the rule (section 13.3.1.1)
+	maxUnheeded = 3 * time.Minute  // an INVITE that nobody has said anything to, as long as a proxy would wait
+)
 
 // inviteClient is the user agent core's part of an INVITE that we send (RFC 3261
 // sections 13.2 and 9.1): which responses mean progress, an answer, an end, and
@@ -28,6 +33,32 @@ type inviteClient struct {
 	legs      map[string]legState // by To tag
 	winner    string
 	deadline  time.Time // zero: none
+
+	lifetime time.Duration // from Expires; negative: none
+	expires  time.Time     // zero: none
+	heard    time.Time     // the last provisional response
+}
+
+// due is when to call tick next; zero is never.
+func (c *inviteClient) due() time.Time {
+	if !c.deadline.IsZero() || c.cancelled {
+		return c.deadline
+	}
+	switch c.state {
+	case clientCalling:
+		return c.expires // the transaction ends by itself
+	case clientProceeding:
+		return earlier(c.expires, c.heard.Add(maxRing))
+	}
+	return time.Time{}
+}
+
+// earlier is the first of two times, of which a may be zero.
+func earlier(a, b time.Time) time.Time {
+	if !a.IsZero() && a.Before(b) {
+		return a
+	}
+	return b
 }
 
 type clientState uint8
@@ -78,9 +109,13 @@ func (d clientDo) String() string {
 }
 
 // send says that the INVITE is on its way.
-func (c *inviteClient) send() {
-	if c.state == clientPreparing {
-		c.state = clientCalling
+func (c *inviteClient) send(now time.Time) {
+	if c.state != clientPreparing {
+		return
+	}
+	c.state = clientCalling
+	if c.lifetime >= 0 && c.expires.IsZero() {
+		c.expires = now.Add(c.lifetime)
 	}
 }
 
@@ -118,6 +153,7 @@ func (c *inviteClient) response(now time.Time, code int, tag string) []clientAct
 }
 
 func (c *inviteClient) provisional(now time.Time, code int, tag string) []clientAct {
+	c.heard = now
 	switch c.state {
 	case clientCalling:
 		c.state = clientProceeding
@@ -177,10 +213,10 @@ func (c *inviteClient) failure() []clientAct {
 	return []clientAct{{do: doFail}, {do: doEndEarly}}
 }
 
-// retry says that the INVITE goes out once more, with credentials: a new
-// transaction, which has had no provisional response yet.
+// retry says that the INVITE goes out once more, with credentials or to another
+// address: a new transaction, which has had no provisional response yet.
 func (c *inviteClient) retry() {
-	c.state, c.legs, c.deadline = clientCalling, nil, time.Time{}
+	c.state, c.legs, c.deadline = clientPreparing, nil, time.Time{}
 }
 
 // fail says that the transaction timed out or could not be sent.
@@ -188,8 +224,14 @@ func (c *inviteClient) fail() []clientAct { return c.failure() }
 
 // tick says that the deadline may have passed.
 func (c *inviteClient) tick(now time.Time) []clientAct {
-	if c.deadline.IsZero() || now.Before(c.deadline) {
+	if due := c.due(); due.IsZero() || now.Before(due) {
 		return nil
+	}
+	if c.deadline.IsZero() {
+		// "If the time indicated in the Expires header field is reached and no final answer
+		// for the INVITE has been received, the UAC core SHOULD generate a CANCEL request
+		// for the INVITE" (section 13.2.1). Nor does it ring for ever.
+		return c.cancel(now)
 	}
 	c.deadline = time.Time{}
 	if c.state == clientProceeding { // cancelled

@@ -79,13 +79,31 @@ func TestRFC3261InviteClient(t *testing.T) {
 		{"22.2: credentials, then cancel waits again", false, []rung{
 			{0, "send", ""}, {0, "100", "progress"}, {0, "retry", ""}, {0, "send", ""}, {0, "cancel", ""}, {0, "100", "CANCEL"},
 		}},
+		{"9.1: cancel while credentials are prepared", false, []rung{
+			{0, "send", ""}, {0, "100", "progress"}, {0, "retry", ""}, {0, "cancel", "terminated"}, {0, "send", ""}, {0, "fail", ""},
+		}},
+		{"9.1: the transaction of a cancelled INVITE ends, too", false, []rung{
+			{0, "send", ""}, {0, "100", "progress"}, {0, "cancel", "CANCEL"}, {32 * time.Second, "tick", "timeout end-early"}, {64 * time.Second, "tick", "end-early"}, {65 * time.Second, "200 a", ""},
+		}},
+		{"13.2.1: Expires while it rings", false, []rung{
+			{0, "expires 60", ""}, {0, "send", ""}, {59 * time.Second, "180 a", "progress a"}, {60*time.Second - 1, "tick", ""}, {60 * time.Second, "tick", "CANCEL"}, {61 * time.Second, "487 a", "fail end-early"},
+		}},
+		{"13.2.1: Expires before a provisional response", false, []rung{
+			{0, "expires 5", ""}, {0, "send", ""}, {5 * time.Second, "tick", ""}, {6 * time.Second, "100", "CANCEL"},
+		}},
+		{"13.2.1: Expires has no meaning after the answer", false, []rung{
+			{0, "expires 5", ""}, {0, "send", ""}, {1, "200 a", "answered a"}, {5 * time.Second, "tick", ""},
+		}},
+		{"13.3.1.1: rings on as long as it says so", false, []rung{
+			{0, "send", ""}, {0, "180 a", "progress a"}, {9 * time.Minute, "180 a", "progress a"}, {18 * time.Minute, "tick", ""}, {19 * time.Minute, "tick", "CANCEL"},
+		}},
 		{"14.1: the 200 of a re-INVITE is an answer though cancelled", true, []rung{
 			{0, "send", ""}, {0, "100", "progress"}, {0, "cancel", "CANCEL"}, {0, "200 a", "answered a"}, {0, "200 a", "ACK a"},
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			start := time.Unix(0, 0)
-			c := &inviteClient{reinvite: tt.reinvite}
+			c := &inviteClient{reinvite: tt.reinvite, lifetime: -1}
 			for i, r := range tt.ladder {
 				if got := c.play(start.Add(r.at), r.in); got != r.want {
 					t.Fatalf("step %d, %v %q in state %v: got %q, want %q (RFC 3261 section %s)", i, r.at, r.in, c.state, got, r.want, tt.name)
@@ -100,13 +118,16 @@ func (c *inviteClient) play(now time.Time, in string) string {
 	var acts []clientAct
 	switch word, tag, _ := strings.Cut(in, " "); word {
 	case "send":
-		c.send()
+		c.send(now)
 	case "cancel":
 		acts = c.cancel(now)
 	case "tick":
 		acts = c.tick(now)
 	case "fail":
 		acts = c.fail()
+	case "expires":
+		n, _ := strconv.Atoi(tag)
+		c.lifetime = time.Duration(n) * time.Second
 	case "retry":
 		c.retry()
 	default:
@@ -130,8 +151,8 @@ func repeat(r rung, n int) []rung {
 
 // TestHostileFork answers one INVITE with more legs than we keep.
 func TestHostileFork(t *testing.T) {
-	c, now := &inviteClient{}, time.Unix(0, 0)
-	c.send()
+	c, now := &inviteClient{lifetime: -1}, time.Unix(0, 0)
+	c.send(now)
 	told := 0
 	for i := range 10_000 {
 		if len(c.response(now, 180, strconv.Itoa(i))) > 0 {
@@ -174,6 +195,10 @@ func TestRFC3261InviteServer(t *testing.T) {
 		{"9.2: late CANCEL has no effect", []rung{{0, "200", "send"}, {0, "cancel", ""}, {s, "ack", "acked"}, {s, "cancel", ""}}},
 		{"15.1.2: BYE in the early dialog", []rung{{0, "180", "send"}, {0, "end", "487"}}},
 		{"15.1.2: BYE instead of ACK", []rung{{0, "200", "send"}, {0, "end", ""}, {s, "tick", ""}}},
+		{"13.3.1: Expires", []rung{{0, "begin 20", ""}, {s, "180", "send"}, {20*s - 1, "tick", ""}, {20 * s, "tick", "expired"}, {21 * s, "200", ""}, {99 * s, "tick", ""}}},
+		{"13.3.1: Expires has no meaning after the answer", []rung{{0, "begin 20", ""}, {19 * s, "200", "send"}, {19500 * time.Millisecond, "ack", "acked"}, {20 * s, "tick", ""}}},
+		{"13.3.1.1: nobody says anything", []rung{{0, "begin -1", ""}, {s, "100", "send"}, {180 * s, "tick", "expired"}}},
+		{"13.3.1.1: it rings and nobody comes", []rung{{0, "begin -1", ""}, {s, "180", "send"}, {300 * s, "183", "send"}, {600 * s, "tick", "resend"}, {899 * s, "tick", "resend"}, {900 * s, "tick", "expired"}}},
 		{"15: our BYE waits for the ACK", []rung{{0, "200", "send"}, {0, "bye", ""}, {s, "ack", "acked BYE"}}},
 		{"15: our BYE waits for 64*T1", []rung{{0, "200", "send"}, {0, "bye", ""}, {32 * s, "tick", "BYE no-ack"}}},
 		{"15: no BYE of ours in an early dialog", []rung{{0, "180", "send"}, {0, "bye", "480"}, {s, "tick", ""}}},
@@ -191,7 +216,11 @@ func TestRFC3261InviteServer(t *testing.T) {
 
 func (s *inviteServer) play(now time.Time, in string) string {
 	var acts []serverDo
-	switch in {
+	word, arg, _ := strings.Cut(in, " ")
+	switch word {
+	case "begin":
+		n, _ := strconv.Atoi(arg)
+		s.begin(now, time.Duration(n)*time.Second)
 	case "cancel":
 		acts = s.cancel()
 	case "ack":

@@ -11,7 +11,7 @@ import "time"
 //	waiting ─────▶ accepted ─────────▶ confirmed
 //	   │              │ resend at T1, doubling to T2
 //	   │ 3xx-6xx      └ 64*T1 without ACK: BYE ──▶ over
-//	   │ CANCEL, BYE: 487
+//	   │ CANCEL, BYE, time is up: 487
 //	   ▼
 //	  over
 type inviteServer struct {
@@ -21,6 +21,8 @@ type inviteServer struct {
 	resend   time.Time // when to send the last response again; zero: never
 	interval time.Duration
 	giveUp   time.Time
+	expires  time.Time // by the INVITE's Expires; zero: never
+	patience time.Time // how long we wait for the user to say something more; zero: for ever
 }
 
 type serverState uint8
@@ -47,10 +49,20 @@ const (
 	doBye                           // send BYE
 	doNoAck                         // tell the user that no ACK came
 	doRefuseNow                     // answer the INVITE with 480: a BYE that we must not send
+	doExpire                        // answer the INVITE with 487 and tell the user that its time is up
 )
 
 func (d serverDo) String() string {
-	return [...]string{"", "send", "resend", "487", "acked", "BYE", "no-ack", "480"}[d]
+	return [...]string{"", "send", "resend", "487", "acked", "BYE", "no-ack", "480", "expired"}[d]
+}
+
+// begin is told of the INVITE and of the lifetime that it gives itself, negative for
+// none.
+func (s *inviteServer) begin(now time.Time, lifetime time.Duration) {
+	s.patience = now.Add(maxUnheeded)
+	if lifetime >= 0 {
+		s.expires = now.Add(lifetime)
+	}
 }
 
 // respond is told of a response that the user wants to send; no action means
@@ -65,6 +77,7 @@ func (s *inviteServer) respond(now time.Time, code int) []serverDo {
 			// "the UAS MUST send a non-100 provisional response at every minute, to handle
 			// the possibility of lost provisional responses" (section 13.3.1.1)
 			s.ringing, s.resend = true, now.Add(time.Minute)
+			s.patience = now.Add(maxRing)
 		}
 	case code < 300:
 		// "an interval that starts at T1 seconds and doubles for each retransmission
@@ -128,10 +141,25 @@ func (s *inviteServer) end() []serverDo {
 
 // deadline is when to call tick next; zero is never.
 func (s *inviteServer) deadline() time.Time {
-	if !s.giveUp.IsZero() && s.giveUp.Before(s.resend) {
-		return s.giveUp
+	if s.state != serverWaiting {
+		if !s.giveUp.IsZero() && s.giveUp.Before(s.resend) {
+			return s.giveUp
+		}
+		return s.resend
 	}
-	return s.resend
+	at := s.resend
+	for _, t := range []time.Time{s.expires, s.patience} {
+		if at.IsZero() || !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+// over says that the time of an INVITE without a final response has come.
+func (s *inviteServer) over(now time.Time) bool {
+	return s.state == serverWaiting &&
+		(!s.expires.IsZero() && !now.Before(s.expires) || !s.patience.IsZero() && !now.Before(s.patience))
 }
 
 // tick is told that the deadline may have passed.
@@ -142,6 +170,12 @@ func (s *inviteServer) tick(now time.Time) []serverDo {
 		// accomplished with a BYE" (section 13.3.1.4)
 		s.state, s.resend, s.giveUp = serverOver, time.Time{}, time.Time{}
 		return []serverDo{doBye, doNoAck}
+	}
+	if s.over(now) {
+		// "If the invitation expires before the UAS has generated a final response, a 487
+		// (Request Terminated) response SHOULD be generated." (section 13.3.1)
+		s.state, s.resend = serverOver, time.Time{}
+		return []serverDo{doExpire}
 	}
 	if s.resend.IsZero() || now.Before(s.resend) {
 		return nil
