@@ -3,6 +3,7 @@ package sip
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +27,9 @@ type Dialog struct {
 	acct     *Account       // whose credentials its requests may carry
 	acctHop  netip.AddrPort // and where to
 	inbox    inbox[DialogEvent]
-	answered *OutgoingInvite // the last of ours that got a 2xx
-	serving  *IncomingInvite // the last of the peer's
+	answered *OutgoingInvite   // the last of ours that got a 2xx
+	serving  *IncomingInvite   // the last of the peer's
+	unacked  []*IncomingInvite // those before it whose 2xx has no ACK yet
 	byeAsked bool
 	ended    bool
 }
@@ -167,11 +169,14 @@ func (d *Dialog) finish(ev DialogEnded) {
 	d.ended = true
 	confirmed := d.state.phase == dialogConfirmed
 	d.state.end()
-	release, serving := d.release, d.serving
-	d.release = nil
+	release, serving, unacked := d.release, d.serving, d.unacked
+	d.release, d.unacked = nil, nil
 	d.mu.Unlock()
 	if release != nil {
 		release()
+	}
+	for _, in := range unacked {
+		in.end("")
 	}
 	if serving == nil || !serving.awaitsAck() {
 		d.unlist()
@@ -221,6 +226,13 @@ func (d *Dialog) receive(r *ServerRequest) {
 	case sipmsg.BYE:
 		d.remoteBye(r)
 	case sipmsg.INVITE:
+		if !d.keepUnacked() {
+			d.mu.Lock()
+			d.state.invited = false
+			d.mu.Unlock()
+			_ = r.Respond(500, "", "", nil, verdict{retry: true}.header()...)
+			return
+		}
 		in := d.a.newIncoming(r, d)
 		d.mu.Lock()
 		d.serving = in
@@ -234,6 +246,24 @@ func (d *Dialog) receive(r *ServerRequest) {
 		r.dialog = d
 		d.tell(DialogRequest{r})
 	}
+}
+
+const maxUnacked = 8 // INVITEs in one dialog that wait for their ACK; ours
+
+// keepUnacked makes room for another INVITE of the peer. It may overtake the ACK of
+// the last one, which was lost, and which is still to come (RFC 5407 section 3.1.4).
+func (d *Dialog) keepUnacked() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unacked = slices.DeleteFunc(d.unacked, func(in *IncomingInvite) bool { return !in.awaitsAck() })
+	if d.serving == nil || !d.serving.awaitsAck() {
+		return true
+	}
+	if len(d.unacked) >= maxUnacked {
+		return false
+	}
+	d.unacked = append(d.unacked, d.serving)
+	return true
 }
 
 // remoteBye answers BYE. "The UAS MUST still respond to any pending requests
@@ -254,13 +284,15 @@ func (d *Dialog) remoteBye(r *ServerRequest) {
 // acked takes an ACK, on the serial queue.
 func (d *Dialog) acked(ack *Request) {
 	d.mu.Lock()
-	serving := d.serving
+	all := append(slices.Clone(d.unacked), d.serving)
 	d.mu.Unlock()
-	if serving != nil && serving.Request.CSeq().SeqNo == ack.CSeq().SeqNo {
-		serving.acked(ack)
-	} else {
-		d.a.droppedStray.Add(1)
+	for _, in := range all {
+		if in != nil && in.Request.CSeq().SeqNo == ack.CSeq().SeqNo {
+			in.acked(ack)
+			return
+		}
 	}
+	d.a.droppedStray.Add(1)
 }
 
 // Reinvite sends an INVITE within the dialog. Only one INVITE may be in progress

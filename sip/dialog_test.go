@@ -229,3 +229,64 @@ func TestRFC3261Routes(t *testing.T) {
 		proxy.answer(bye, "200 OK", "", "")
 	})
 }
+
+// The ACK of the first INVITE is lost, and the peer's next INVITE comes before it is
+// sent again: the call goes on (RFC 5407 section 3.1.4).
+func TestReinviteOvertakesAck(t *testing.T) {
+	withRaw(t, nil, func(p *pair, raw *rawPeer) {
+		raw.request("INVITE", "o1", "", 1, "")
+		in := p.incoming()
+		first, events := watchInvite(in), watch(in.Dialog)
+		p.must(in.Respond(200, "", "", nil))
+		tag := ";tag=" + toTag(raw.wants("200"))
+		raw.request("INVITE", "o1", tag, 2, "")
+		re := (<-events).(DialogInvite)
+		second := watchInvite(re.IncomingInvite)
+		p.must(re.Respond(200, "", "", nil))
+		raw.request("ACK", "o1", tag, 2, "")
+		raw.request("ACK", "o1", tag, 1, "")
+		for _, told := range []chan IncomingEvent{first, second} {
+			if ev, ok := (<-told).(Acked); !ok {
+				p.t.Errorf("got %+v, want the ACK", ev)
+			}
+		}
+		time.Sleep(time.Minute)
+		if len(events) != 0 || p.bob.Stats().Dialogs != 1 {
+			p.t.Errorf("the call did not go on: %+v", <-events)
+		}
+		// one after the other without any ACK: bounded, and all gone with the dialog
+		answered := 0
+		for i := range 20 {
+			raw.request("INVITE", "o1", tag, 10+i, "")
+			synctest.Wait()
+			time.Sleep(20 * time.Millisecond)
+			select {
+			case ev := <-events:
+				p.must(ev.(DialogInvite).Respond(200, "", "", nil))
+				answered++
+			default:
+			}
+		}
+		if answered > maxUnacked+1 {
+			p.t.Errorf("%d INVITEs wait for their ACK", answered)
+		}
+		raw.request("BYE", "o1", tag, 100, "")
+		p.idle()
+	})
+}
+
+// A dialog that ended while its ACK was on the way is not kept when it came.
+func TestRFC3261GoneBeforeAck(t *testing.T) {
+	withRaw(t, nil, func(p *pair, raw *rawPeer) {
+		raw.request("INVITE", "g1", "", 1, "")
+		in := p.incoming()
+		p.must(in.Respond(200, "", "", nil))
+		ok := raw.wants("200")
+		go func() { _, _ = in.Dialog.Do(p.t.Context(), "INFO", "", nil) }()
+		raw.answer(raw.wants("INFO"), "481 Gone", "", "")
+		synctest.Wait()
+		time.Sleep(10 * time.Millisecond)
+		raw.request("ACK", "g1", ";tag="+toTag(ok), 1, "")
+		p.idle()
+	})
+}

@@ -179,6 +179,9 @@ func (in *IncomingInvite) do(act serverDo, reason string, ack *Request) {
 	case doAcked:
 		in.r.tx.Forget()
 		in.tell(Acked{ContentType: headerText(ack, "content-type", "c"), Body: ack.Body()})
+		if d.over() {
+			d.unlist() // it was kept for this ACK
+		}
 	case doNoAck:
 		in.tell(NoAck{})
 		d.finish(DialogEnded{Err: ErrTimeout})
