@@ -52,7 +52,7 @@ func calledDialog(req *Request, tag string) (dialogState, bool) {
 	d.routes = recordRoutes(req)
 	var ok bool
 	d.target, ok = contactOf(req)
-	return d, ok && len(d.routes) <= maxRoutes
+	return d, ok && d.target.Scheme == "sip" && len(d.routes) <= maxRoutes
 }
 
 // callingDialog is the state of a UAC (section 12.1.2) after a response with a

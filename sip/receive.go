@@ -3,6 +3,7 @@ package sip
 import (
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
@@ -101,8 +102,8 @@ func (a *Agent) receiveNew(r *ServerRequest) {
 		_ = r.Respond(482, "Merged Request", "", nil)
 		return
 	}
-	if s := req.Recipient.Scheme; s != "sip" && s != "sips" {
-		_ = r.Respond(416, "", "", nil)
+	if s := req.Recipient.Scheme; !strings.EqualFold(s, "sip") {
+		_ = r.Respond(416, "", "", nil) // a sips URI promises TLS on each hop, and there is none here
 		return
 	}
 	if a.refuses(r) {
@@ -132,7 +133,7 @@ func (a *Agent) receiveInvite(r *ServerRequest) {
 	case !ok:
 		// "Contact MUST be present and contain exactly one SIP or SIPS URI in any request
 		// that can result in the establishment of a dialog" (section 8.1.1.8)
-		_ = r.Respond(400, "Missing Contact or too many routes", "", nil)
+		_ = r.Respond(400, "No Usable Contact Or Too Many Routes", "", nil)
 	case a.cfg.OnInvite == nil:
 		_ = r.Respond(480, "", "", nil)
 	default:

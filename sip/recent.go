@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// recent remembers keys for 64*T1 to twice that, in eight bytes each. The zero
-// value is ready to use; its owner's lock guards it.
+const maxRecent = 1 << 17 // keys in each half; ours
+
+// recent remembers keys for 64*T1 to twice that, in eight bytes each, or less long when
+// there are very many: over TCP no transaction limits how many requests may come. The
+// zero value is ready to use; its owner's lock guards it.
 type recent struct {
 	young, old map[uint64]struct{}
 	turned     time.Time
@@ -19,6 +22,9 @@ func (r *recent) add(now time.Time, key uint64) {
 			r.old = nil
 		}
 		r.turned = now
+	}
+	if len(r.young) >= maxRecent {
+		r.young, r.old, r.turned = nil, r.young, now
 	}
 	if r.young == nil {
 		r.young = make(map[uint64]struct{})
