@@ -1,6 +1,7 @@
 package registrar_test
 
 import (
+	"errors"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -244,6 +245,24 @@ func TestRegistrationRefusedAndRetried(t *testing.T) {
 		other.register()
 		if ev := <-other.events; ev.Registered || ev.Retry < 30*time.Second || ev.Retry > time.Minute {
 			t.Errorf("got %+v, want a retry in 30 s to a minute", ev)
+		}
+	})
+}
+
+// RFC 4320 section 4.2: nobody hears 408 to a request other than INVITE.
+func TestRFC4320NoTimeoutToNonInvite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		alice, bob := w.phone("alice", "udp"), w.phone("bob", "udp")
+		bob.registered()
+		bob.host.Crash(true)
+		_, err := alice.agent.Do(t.Context(), &sip.OutRequest{Method: "MESSAGE", URI: uri(t, "sip:bob@example.org"), Account: alice.acct})
+		if !errors.Is(err, sip.ErrTimeout) {
+			t.Errorf("got %v, want a time-out of our own", err)
+		}
+		pass(time.Minute)
+		if n := w.count("-> 408"); n != 0 {
+			t.Errorf("the proxy sent 408 %d times", n)
 		}
 	})
 }

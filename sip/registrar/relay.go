@@ -261,6 +261,12 @@ func (r *relay) final(best int) {
 	if code == 503 {
 		code, res = 500, nil
 	}
+	if code == 408 && !r.fork.invite {
+		// "A transaction-stateful SIP element MUST NOT send a response with Status-Code of
+		// 408 to a non-INVITE request" (RFC 4320 section 4.2): it would come too late. The
+		// server transaction ends by itself.
+		return
+	}
 	if res == nil {
 		r.s.respond(r.in, code)
 		return
