@@ -185,7 +185,6 @@ func (t *Transport) take(p *parser, raw []byte, from Flow, source netip.AddrPort
 		}
 		markSource(v, source)
 		req.SetTransport(from.Transport())
-		req.SetSource(source.String())
 	}
 	t.cfg.Handle(in)
 }
