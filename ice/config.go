@@ -2,6 +2,7 @@ package ice
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -34,6 +35,14 @@ func (s Server) LogValue() slog.Value {
 }
 
 // String hides the password too.
+// Check says what is wrong with the server's URL; nil if nothing is.
+func (s Server) Check() error {
+	if _, err := parseServer(s.URL); err != nil {
+		return fmt.Errorf("ice: %q is not a STUN or TURN server such as stun:192.0.2.1 or turn:turn.example.org:3478: %w", s.URL, err)
+	}
+	return nil
+}
+
 func (s Server) String() string { return s.URL }
 
 // Config says where to gather. The zero value gathers host candidates on every

@@ -77,11 +77,13 @@ func (g *Gatherer) checks(ctx context.Context, o *offer, role Role, remote Descr
 		a.close()
 		return nil, err
 	}
-	if err = a.start(); err == nil {
-		err = g.await(ctx, a)
-	}
-	if err != nil {
+	if err := a.start(); err != nil {
 		p.abandon(a)
+		return nil, err
+	}
+	if err := g.await(ctx, a); err != nil {
+		p.abandon(a)
+		o.release(a.user) // a callee's checks may begin with its answer, long after its first description
 		return nil, err
 	}
 	return a, nil

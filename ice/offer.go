@@ -41,7 +41,7 @@ func newOffer() *offer {
 // peer-reflexive candidate from it. One that nominates is kept and not answered,
 // as only the agent can select a pair; the peer repeats it.
 //
-// A user that ever had an agent is not answered again: the consent of an ended
+// A user that ever had a path is not answered again: the consent of an ended
 // fork must expire.
 func (o *offer) early(b *base, user string, p []byte, from netip.AddrPort) {
 	if !authentic(p, o.pwd) {
@@ -91,6 +91,13 @@ func (o *offer) claim(user string) (held map[heldKey][]byte, ok bool) {
 	o.total -= len(held)
 	delete(o.held, user)
 	return held, true
+}
+
+// release lets a user whose checks found no pair be connected again.
+func (o *offer) release(user string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.known, user)
 }
 
 // heard says whether checks are held for a user.

@@ -28,6 +28,7 @@ type Call struct {
 	pending  sync.WaitGroup // goroutines of this call, but for its own and the handler's
 
 	up       chan struct{} // closed at the answer
+	flowing  chan struct{} // closed when the media of the answered call is connected
 	done     chan struct{} // closed at the end; err is set before
 	released chan struct{} // closed when nothing of the call is left
 	byeDone  chan struct{} // closed when the BYE was answered, or none is needed
@@ -37,16 +38,19 @@ type Call struct {
 	current atomic.Pointer[leg] // the leg in use: set by the call's goroutine, read by anyone
 
 	// What follows belongs to the call's goroutine.
-	state    state
-	security Protection
-	gatherer *ice.Gatherer
-	local    ice.Description
-	dialog   *sip.Dialog // confirmed
-	dial     *dialing    // of an outgoing call
-	in       *Incoming   // of an incoming one
-	saidBye  bool        // byeDone is closed by the goroutine that waits for the answer to our BYE
-	unbind   func() bool // releases the context that bounds the set-up
-	timer    *time.Timer // watches the media
+	state      state
+	security   Protection
+	gatherer   *ice.Gatherer
+	local      ice.Description
+	dialog     *sip.Dialog // confirmed
+	dial       *dialing    // of an outgoing call
+	in         *Incoming   // of an incoming one
+	held       bool        // the peer is on hold, by us
+	changing   *reoffer    // ours, on its way
+	restarting bool        // a second agent looks for a new path
+	saidBye    bool        // byeDone is closed by the goroutine that waits for the answer to our BYE
+	unbind     func() bool // releases the context that bounds the set-up
+	timer      *time.Timer // watches the media
 }
 
 // state is how far a call has come.
@@ -69,7 +73,7 @@ func (s state) String() string {
 func newCall(ep *Endpoint, outgoing bool) *Call {
 	return &Call{
 		ep: ep, outgoing: outgoing, audio: media.NewAudio(ep.cfg.Format), box: newMailbox(), security: ep.cfg.Security,
-		up: make(chan struct{}), done: make(chan struct{}), released: make(chan struct{}), byeDone: make(chan struct{}),
+		up: make(chan struct{}), flowing: make(chan struct{}), done: make(chan struct{}), released: make(chan struct{}), byeDone: make(chan struct{}),
 	}
 }
 
@@ -80,12 +84,10 @@ func (c *Call) begin(ctx context.Context) error {
 		return err
 	}
 	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(c.ep.life, func() { cancel(errEndpointClosed) })
 	c.cancel = cancel
 	go func() {
 		defer close(c.released)
 		defer c.ep.remove(c)
-		defer stop()
 		c.box.run(life)
 	}()
 	return nil
@@ -187,29 +189,22 @@ func (c *Call) ownCause() Cause {
 }
 
 // SendDTMF sends keys as telephone-events (RFC 4733): '0' to '9', '*', '#', 'A'
-// to 'D', 100 ms each. It returns when the last one was sent.
+// to 'D', 100 ms each, and ',' for a pause of a second. It waits until media
+// flows and returns when the last key was sent.
 func (c *Call) SendDTMF(ctx context.Context, digits string) error {
-	for {
-		if l := c.current.Load(); l != nil && l.ready() != nil {
-			return l.ready().stream.SendDTMF(ctx, digits)
-		}
-		if err := c.mediaReady(ctx); err != nil {
-			return fmt.Errorf("session: send DTMF: %w", err)
-		}
+	select {
+	case <-c.flowing:
+	case <-c.done:
+		return c.err
+	case <-ctx.Done():
+		return fmt.Errorf("session: send DTMF: %w", context.Cause(ctx))
 	}
-}
-
-// mediaReady waits until media flows.
-func (c *Call) mediaReady(ctx context.Context) error {
-	for ev := range c.Events(ctx) {
-		switch ev := ev.(type) {
-		case PathReady:
-			return nil
-		case Ended:
-			return ev.Err
-		}
+	k := c.current.Load().ready()
+	if k == nil {
+		<-c.done // only the end takes the media away
+		return c.err
 	}
-	return context.Cause(ctx)
+	return k.stream.SendDTMF(ctx, digits)
 }
 
 // Remote is the peer's address as its signalling states it: a claim.
@@ -236,7 +231,6 @@ func (c *Call) remote() string {
 
 // setAnswered lets Answered return.
 func (c *Call) setAnswered() {
-	c.state = answered
 	close(c.up)
 	c.ep.count(func(s *Stats) { s.Answered++ })
 	c.events.publish(Answered{})

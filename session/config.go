@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,8 @@ type Config struct {
 	Network Network
 	// Log receives what an operator should know, without secrets; nil is silent.
 	Log *slog.Logger
-	// Trace is told of every SIP message; it must return quickly.
+	// Trace is told of every SIP message; it must return quickly and call no method
+	// of the endpoint, of a call or of an Incoming.
 	Trace func(sip.Trace)
 }
 
@@ -117,8 +119,15 @@ func complete(in *Config) (*config, error) {
 	if c.Security > AllowPlain {
 		return nil, fmt.Errorf("session: Config.Security is %d: want RequireDTLS, AllowSDES or AllowPlain", c.Security)
 	}
-	if c.Format == (media.Format{}) {
-		c.Format = media.Format{Rate: 16000, Channels: 1}
+	c.Format.Rate = cmp.Or(c.Format.Rate, 16000)
+	c.Format.Channels = cmp.Or(c.Format.Channels, 1)
+	if !slices.Contains([]int{8000, 16000, 48000}, c.Format.Rate) || c.Format.Channels < 0 || c.Format.Channels > 2 {
+		return nil, fmt.Errorf("session: Config.Format is %d Hz, %d channels: want 8000, 16000 or 48000 Hz and 1 or 2 channels", c.Format.Rate, c.Format.Channels)
+	}
+	for _, s := range c.Servers {
+		if err := s.Check(); err != nil {
+			return nil, fmt.Errorf("session: Config.Servers: %w", err)
+		}
 	}
 	if err := c.identity(); err != nil {
 		return nil, err

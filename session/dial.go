@@ -71,7 +71,12 @@ func (ep *Endpoint) Start(ctx context.Context, target string, opts *DialOptions)
 			}
 		})
 	})
-	c.post(func(context.Context) { c.unbind = stop })
+	c.post(func(context.Context) {
+		if c.state != ringing {
+			stop()
+		}
+		c.unbind = stop
+	})
 	return c, nil
 }
 
@@ -83,6 +88,7 @@ type dialing struct {
 	profile  negotiate.Profile
 	next     []negotiate.Profile // still allowed, weaker than profile
 	offer    *negotiate.Machine  // the offer that is out: every leg forks it
+	over     chan struct{}       // closed when the INVITE has its final answer
 	sent     *sip.OutgoingInvite
 	legs     map[*sip.Dialog]*leg
 }
@@ -145,13 +151,15 @@ func (d *dialing) invite(c *Call) error {
 	c.state, c.dial = ringing, d
 	out := d.out
 	out.Body = body
+	over := make(chan struct{})
+	d.over = over
 	d.sent, err = c.ep.agent.Invite(&out, func(ev sip.InviteEvent) {
+		if _, progress := ev.(sip.Progress); !progress {
+			close(over)
+		}
 		c.post(func(ctx context.Context) { d.event(ctx, c, ev) })
 	})
-	if err != nil {
-		return err
-	}
-	return nil
+	return err
 }
 
 // event is what the INVITE brought. It runs on the call's goroutine.
@@ -179,7 +187,7 @@ func (d *dialing) progress(ctx context.Context, c *Call, ev sip.Progress) {
 	if ev.Dialog == nil || len(body) == 0 || d.legs[ev.Dialog] != nil {
 		return
 	}
-	l, err := d.leg(c, ev.Dialog, body)
+	l, err := d.leg(ev.Dialog, body)
 	if err != nil {
 		c.log().Debug("early session description ignored", "err", err)
 		return
@@ -191,56 +199,81 @@ func (d *dialing) progress(ctx context.Context, c *Call, ev sip.Progress) {
 }
 
 // leg agrees on the session description that one dialog of the fork answered with.
-func (d *dialing) leg(c *Call, dialog *sip.Dialog, answer []byte) (*leg, error) {
+func (d *dialing) leg(dialog *sip.Dialog, answer []byte) (*leg, error) {
 	m := d.offer.Fork()
-	plan, err := m.Answer(answer)
+	line, err := answerLine(m, answer)
 	if err != nil {
 		return nil, err
 	}
-	line, err := audioLine(plan)
-	if err != nil {
-		return nil, err
-	}
-	l := &leg{dialog: dialog, machine: m, line: line, text: string(answer)}
+	l := &leg{dialog: dialog, machine: m, line: line}
 	d.legs[dialog] = l
 	return l, nil
 }
 
+// answerLine is the audio line of an answer.
+func answerLine(m *negotiate.Machine, answer []byte) (negotiate.Line, error) {
+	plan, err := m.Answer(answer)
+	if err != nil {
+		return negotiate.Line{}, err
+	}
+	return audioLine(plan)
+}
+
+// answered takes the 2xx. The other legs end; the leg that answered goes on with
+// what it already has.
 func (d *dialing) answered(ctx context.Context, c *Call, ev sip.Answered) {
 	if c.unbind != nil {
 		c.unbind()
 	}
 	c.attach(ev.Dialog)
+	c.state = answered
 	if err := ev.Dialog.Ack("", nil); err != nil {
 		c.log().Warn("ACK not sent", "err", err)
-	}
-	answer := sdpBody(ev.Response)
-	l := d.legs[ev.Dialog]
-	if l != nil && len(answer) > 0 && l.text != string(answer) {
-		l.close() // the answer in the 2xx wins over the one of the provisional
-		l = nil
-	}
-	var err error
-	if l == nil {
-		l, err = d.leg(c, ev.Dialog, answer)
 	}
 	for dialog, other := range d.legs {
 		if dialog != ev.Dialog {
 			other.close()
 		}
 	}
-	c.setAnswered()
+	l, err := d.winner(ev.Dialog, sdpBody(ev.Response))
 	if err != nil {
 		c.hangUp(&EndError{Cause: NoMedia, Reason: "answer not acceptable", Err: err})
 		return
 	}
+	c.setAnswered()
 	c.use(l)
 	switch k := l.ready(); {
 	case k != nil:
 		c.inUse(l, k) // the path was ready before the answer
-	case !l.connecting:
+		c.apply(ctx, l)
+	case l.connecting:
+		l.hurry()
+	default:
 		c.connect(ctx, l)
 	}
+}
+
+// winner is the leg of the dialog that answered. The session description of the
+// 2xx counts; when it names the same transport as that of a provisional, the
+// connected leg stays (some peers only count up the version in between).
+func (d *dialing) winner(dialog *sip.Dialog, answer []byte) (*leg, error) {
+	l := d.legs[dialog]
+	if l == nil || len(answer) == 0 && l.link == nil && !l.connecting {
+		return d.leg(dialog, answer)
+	}
+	if len(answer) == 0 {
+		return l, nil // "the answer" was in a reliable or unreliable provisional already
+	}
+	line, err := answerLine(l.machine, answer)
+	if err != nil {
+		return nil, err
+	}
+	if sameTransport(&l.line, &line) {
+		l.line = line
+		return l, nil
+	}
+	l.close()
+	return d.leg(dialog, answer)
 }
 
 // failed ends the call, or tries the next weaker profile that the policy allows
@@ -251,6 +284,7 @@ func (d *dialing) failed(c *Call, err error) {
 		d.profile, d.next = d.next[0], d.next[1:]
 		d.closeLegs()
 		c.log().Info("refused; trying a weaker protection that the policy allows", "code", se.Code, "profile", d.profile)
+		c.events.publish(Retrying{Code: se.Code, Profile: d.profile.String()})
 		if err = d.invite(c); err == nil {
 			return
 		}

@@ -119,8 +119,8 @@ func (ep *Endpoint) Stats() Stats {
 	return s
 }
 
-// Close ends the endpoint at once: calls are hung up without waiting for the
-// peer's answer, and the binding at the registrar is left to expire. It returns
+// Close ends the endpoint at once: calls are hung up, which waits for the peers'
+// answers for 200 ms at most, and the binding at the registrar is left to expire. It returns
 // when every goroutine and socket of the endpoint is gone; handlers are told by
 // their context and not waited for.
 func (ep *Endpoint) Close() error {

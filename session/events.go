@@ -9,8 +9,8 @@ import (
 	"github.com/peercall/peercall/ice"
 )
 
-// Event is something that happened to a call. The types are Ringing, EarlyMedia,
-// Answered, PathReady, DTMF and Ended.
+// Event is something that happened to a call. The types are Ringing, Retrying,
+// EarlyMedia, Answered, PathReady, DTMF and Ended.
 type Event interface{ event() kind }
 
 type (
@@ -22,6 +22,12 @@ type (
 	// EarlyMedia says that the callee's side sends sound before the answer, such
 	// as ring-back tone or an announcement; it is read from Audio.
 	EarlyMedia struct{}
+	// Retrying says that the callee could not take what was offered and that the
+	// next weaker protection that the policy allows is tried: Profile.
+	Retrying struct {
+		Code    int
+		Profile string
+	}
 	// Answered says that the call was answered; media may still be connecting.
 	Answered struct{}
 	// PathReady says that media flows, over which path and how it is protected.
@@ -37,8 +43,12 @@ type (
 		Duration time.Duration
 		Dropped  int
 	}
-	// Ended is the last event of a call.
-	Ended struct{ Err *EndError }
+	// Ended is the last event of a call. DroppedDTMF counts keys lost after the
+	// last DTMF.
+	Ended struct {
+		Err         *EndError
+		DroppedDTMF int
+	}
 )
 
 // kind orders the replay of a subscription and names what merges with what.
@@ -46,6 +56,7 @@ type kind uint8
 
 const (
 	kindRinging kind = iota
+	kindRetrying
 	kindEarly
 	kindAnswered
 	kindPath
@@ -55,6 +66,7 @@ const (
 )
 
 func (Ringing) event() kind    { return kindRinging }
+func (Retrying) event() kind   { return kindRetrying }
 func (EarlyMedia) event() kind { return kindEarly }
 func (Answered) event() kind   { return kindAnswered }
 func (PathReady) event() kind  { return kindPath }
@@ -113,6 +125,10 @@ func (s *subscription) add(ev Event) {
 		s.dtmf++
 		s.pending = append(s.pending, d)
 		return
+	}
+	if e, ok := ev.(Ended); ok {
+		e.DroppedDTMF = s.dropped
+		ev = e
 	}
 	for i, p := range s.pending {
 		if p.event() == k {

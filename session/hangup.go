@@ -12,6 +12,9 @@ import (
 // byeTimeout bounds the wait for the answer to a BYE: 64*T1 (RFC 3261 section 17.1.2.2).
 const byeTimeout = 32 * time.Second
 
+// closeGrace is how long Endpoint.Close lets a BYE find its way out and back.
+const closeGrace = 200 * time.Millisecond
+
 // attach takes the events of a confirmed dialog.
 func (c *Call) attach(d *sip.Dialog) {
 	c.dialog = d
@@ -70,10 +73,26 @@ func (c *Call) hangUp(e *EndError) {
 		c.bye(e)
 	case c.dial != nil && c.dial.sent != nil:
 		c.dial.sent.Cancel(e.reason())
+		c.awaitFinal(c.dial.over)
 	case c.in != nil:
 		_ = c.in.inv.Respond(c.in.unanswered(e), "", "", nil) // nobody is there to hear that it failed
 	}
 	c.end(e)
+}
+
+// awaitFinal keeps the call in the endpoint's count until its INVITE has a final
+// answer: a CANCEL may have to wait for a provisional, and a 2xx that crosses it
+// for its BYE (RFC 3261 section 9.1).
+func (c *Call) awaitFinal(over <-chan struct{}) {
+	c.pending.Go(func() {
+		late := time.NewTimer(byeTimeout)
+		defer late.Stop()
+		select {
+		case <-over:
+		case <-late.C:
+		case <-c.ep.life.Done():
+		}
+	})
 }
 
 // bye sends BYE and waits for its answer in the background.
@@ -86,8 +105,9 @@ func (c *Call) bye(e *EndError) {
 	}
 	c.pending.Go(func() {
 		defer close(c.byeDone)
-		ctx, cancel := context.WithTimeout(c.ep.life, byeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ep.life), byeTimeout)
 		defer cancel()
+		defer context.AfterFunc(c.ep.life, func() { time.AfterFunc(closeGrace, cancel) })()
 		if err := dialog.Bye(ctx, headers...); err != nil && !errors.Is(err, sip.ErrClosed) {
 			c.log().Debug("BYE", "err", err)
 		}

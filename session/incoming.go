@@ -134,7 +134,10 @@ func (in *Incoming) unanswered(e *EndError) int {
 	case ShutDown:
 		return 503
 	case NoMedia:
-		return 488
+		if r, ok := errors.AsType[*negotiate.Refused](e.Err); ok {
+			return r.Code
+		}
+		return 480 // our own trouble: a 488 would make the caller offer something weaker
 	}
 	return 480
 }
@@ -242,10 +245,11 @@ func (in *Incoming) handle(ctx context.Context) {
 			cause = HandlerPanic
 		}
 		c.post(func(context.Context) {
+			e := &EndError{Cause: cause}
 			if c.state == ringing && cause == HungUp {
-				cause = Refused
+				e = &EndError{Cause: Refused, Err: &sip.StatusError{Code: 480, Reason: "not answered by the handler", From: "our side"}}
 			}
-			c.hangUp(&EndError{Cause: cause})
+			c.hangUp(e)
 		})
 	}()
 	c.ep.cfg.Handler.ServeCall(ctx, in)
@@ -282,6 +286,7 @@ func (in *Incoming) answer(ctx context.Context) error {
 		c.end(&EndError{Cause: SignallingLost, Err: err})
 		return err
 	}
+	c.state = answered
 	c.setAnswered()
 	c.use(l)
 	if !in.late {
@@ -312,11 +317,8 @@ func (in *Incoming) event(ctx context.Context, ev sip.IncomingEvent) {
 // lateAnswer takes the answer that came in the ACK.
 func (in *Incoming) lateAnswer(ctx context.Context, body []byte) {
 	c, l := in.call, in.call.current.Load()
-	plan, err := in.machine.Answer(body)
-	if err == nil {
-		l.line, err = audioLine(plan)
-	}
-	if err != nil {
+	var err error
+	if l.line, err = answerLine(in.machine, body); err != nil {
 		c.hangUp(&EndError{Cause: NoMedia, Reason: "answer not acceptable", Err: err})
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -14,11 +15,12 @@ import (
 	"github.com/peercall/peercall/sip"
 )
 
-// How long an answered call may take to find a path and to agree on keys.
-const (
-	pathTimeout = 20 * time.Second
-	keysTimeout = 15 * time.Second
-)
+// connectTimeout is how long an answered call may take to find a path and to
+// agree on keys. Before the answer there is no limit: a callee's ICE may begin
+// with it.
+const connectTimeout = 30 * time.Second
+
+var errConnectTimeout = fmt.Errorf("session: no media within %v of the answer: %w", connectTimeout, os.ErrDeadlineExceeded)
 
 // leg is the media of one dialog: what was agreed, and what carries it. The
 // call's goroutine owns it, but for link, which mu guards.
@@ -26,7 +28,6 @@ type leg struct {
 	dialog     *sip.Dialog
 	machine    *negotiate.Machine
 	line       negotiate.Line
-	text       string // the peer's session description
 	connecting bool
 	late       bool // the callee made the first offer
 
@@ -35,15 +36,18 @@ type leg struct {
 	closed   bool
 	last     CallStats // of the link, kept when it is closed
 	security Security
-	stop     context.CancelFunc // ends connecting
+	stop     context.CancelCauseFunc // ends connecting
+	clock    *time.Timer             // of connectTimeout
 }
 
 // link is connected media.
 type link struct {
-	path, rtcp *ice.Path // rtcp nil: multiplexed
+	path, rtcp *ice.Path      // rtcp nil: multiplexed
+	remote     netip.AddrPort // of a peer without ICE
 	transport  *media.Transport
 	stream     *media.Stream
-	since      time.Time
+	since      time.Time // silence counts from here; the call's goroutine owns it
+	told       ice.Pair  // the path that PathReady named; the call's goroutine owns it
 }
 
 func (k *link) close() {
@@ -72,7 +76,7 @@ func (l *leg) close() {
 	l.closed, l.link = true, nil
 	l.mu.Unlock()
 	if stop != nil {
-		stop()
+		stop(context.Canceled)
 	}
 	if k != nil {
 		k.close()
@@ -90,17 +94,33 @@ func (l *leg) set(k *link, s Security) bool {
 	return true
 }
 
-// connect finds the path and the keys of a leg, beside the call's goroutine.
+// hurry gives connecting connectTimeout from now.
+func (l *leg) hurry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stop := l.stop
+	l.clock = time.AfterFunc(connectTimeout, func() { stop(errConnectTimeout) })
+}
+
+// connect finds the path and the keys of a leg, beside the call's goroutine. A
+// peer that named no address yet ("0.0.0.0", on hold from the start) is connected
+// when it does.
 func (c *Call) connect(ctx context.Context, l *leg) {
-	ctx, stop := context.WithCancel(ctx)
-	l.connecting = true
+	if l.line.ICE == nil && l.line.Host == "" && (!l.line.Remote.IsValid() || l.line.Remote.Addr().IsUnspecified()) {
+		return
+	}
+	ctx, stop := context.WithCancelCause(ctx)
 	l.mu.Lock()
 	l.stop = stop
 	closed := l.closed
 	l.mu.Unlock()
 	if closed {
-		stop()
+		stop(nil)
 		return
+	}
+	l.connecting = true
+	if c.state == answered {
+		l.hurry()
 	}
 	role := ice.Controlled
 	if c.outgoing != l.late || l.line.ICE != nil && l.line.ICE.Lite {
@@ -109,13 +129,16 @@ func (c *Call) connect(ctx context.Context, l *leg) {
 	line, stream, gatherer := l.line, c.streamConfig(l), c.gatherer
 	signalling := c.signalling()
 	c.pending.Go(func() {
-		defer stop()
+		defer stop(nil)
 		k, err := c.ep.connect(ctx, gatherer, role, line, stream, signalling)
 		if err == nil && !l.set(k, c.securityOf(l, k)) {
 			k.close()
 			err = context.Canceled
 		}
-		c.post(func(context.Context) { c.connected(l, k, err) })
+		if err != nil && errors.Is(context.Cause(ctx), errConnectTimeout) {
+			err = errors.Join(errConnectTimeout, err)
+		}
+		c.post(func(ctx context.Context) { c.connected(ctx, l, k, err) })
 	})
 }
 
@@ -147,12 +170,8 @@ func (ep *Endpoint) connect(ctx context.Context, g *ice.Gatherer, role ice.Role,
 	if k.rtcp != nil {
 		tc.RTCP = k.rtcp
 	}
-	if line.ICE == nil {
-		tc.Remote = line.Remote
-	}
-	bounded, cancel := context.WithTimeout(ctx, keysTimeout)
-	defer cancel()
-	if k.transport, err = media.NewTransport(bounded, tc); err != nil {
+	tc.Remote = k.remote
+	if k.transport, err = media.NewTransport(ctx, tc); err != nil {
 		undo()
 		return nil, fmt.Errorf("session: agree on keys: %w", err)
 	}
@@ -161,24 +180,16 @@ func (ep *Endpoint) connect(ctx context.Context, g *ice.Gatherer, role ice.Role,
 		undo()
 		return nil, fmt.Errorf("session: start the stream: %w", err)
 	}
-	k.since = time.Now()
 	return k, nil
 }
 
 // path finds the way to the peer: by ICE, or straight to the address it named.
 func (ep *Endpoint) path(ctx context.Context, g *ice.Gatherer, role ice.Role, line *negotiate.Line) (*link, error) {
-	ctx, cancel := context.WithTimeout(ctx, pathTimeout)
-	defer cancel()
 	if line.ICE != nil {
-		remote, err := remoteICE(line)
-		if err != nil {
-			return nil, err
-		}
-		p, err := g.Connect(ctx, role, remote)
+		p, err := g.Connect(ctx, role, remoteICE(line))
 		if err != nil {
 			return nil, fmt.Errorf("session: find a path: %w", err)
 		}
-		g.ReleaseRTCP()
 		return &link{path: p}, nil
 	}
 	remote, err := ep.defaultRemote(ctx, line)
@@ -189,9 +200,8 @@ func (ep *Endpoint) path(ctx context.Context, g *ice.Gatherer, role ice.Role, li
 	if err != nil {
 		return nil, fmt.Errorf("session: direct path: %w", err)
 	}
-	k := &link{path: p}
+	k := &link{path: p, remote: remote}
 	if line.Mux {
-		g.ReleaseRTCP()
 		return k, nil
 	}
 	rtcp := line.RemoteRTCP
@@ -206,36 +216,52 @@ func (ep *Endpoint) path(ctx context.Context, g *ice.Gatherer, role ice.Role, li
 }
 
 // connected takes the outcome of connect, on the call's goroutine.
-func (c *Call) connected(l *leg, k *link, err error) {
+func (c *Call) connected(ctx context.Context, l *leg, k *link, err error) {
 	l.connecting = false
+	if l.clock != nil {
+		l.clock.Stop()
+	}
 	if c.state == ended {
 		return // closeMedia sees to the link
 	}
-	if err != nil {
-		if l == c.current.Load() && !errors.Is(err, context.Canceled) {
-			c.hangUp(&EndError{Cause: NoMedia, Err: err})
-			return
-		}
-		c.log().Debug("leg not connected", "err", err)
-		return
-	}
-	if l == c.current.Load() {
+	inUse := l == c.current.Load()
+	switch {
+	case err == nil && inUse:
 		c.inUse(l, k)
-		return
-	}
-	if c.current.Load() == nil && c.state == ringing {
+		c.apply(ctx, l) // what a re-INVITE changed meanwhile
+	case err == nil:
 		c.publishPath(l, k) // early media
+	case inUse && errors.Is(err, context.Canceled):
+		c.log().Debug("connecting ended", "err", err)
+	case inUse:
+		c.hangUp(&EndError{Cause: NoMedia, Err: err})
+	default:
+		c.log().Debug("early leg not connected", "err", err) // it is tried again if it answers
 	}
 }
 
 // inUse begins to watch the media of the leg in use.
 func (c *Call) inUse(l *leg, k *link) {
+	if k.rtcp == nil {
+		c.gatherer.ReleaseRTCP() // no other leg will want the port
+	}
 	c.publishPath(l, k)
 	c.watch(k)
+	select {
+	case <-c.flowing:
+	default:
+		close(c.flowing)
+	}
 }
 
+// publishPath tells of a path once, and again when a restart moved it.
 func (c *Call) publishPath(l *leg, k *link) {
 	pair := k.path.Selected()
+	if pair == k.told {
+		return
+	}
+	k.told = pair
+	k.since = time.Now()
 	c.events.publish(PathReady{Local: pair.Local, Remote: pair.Remote, Relayed: k.path.Relayed(), Security: c.securityOf(l, k)})
 	c.log().Info("media connected", "local", pair.Local.String(), "remote", pair.Remote.String(), "relayed", k.path.Relayed(), "suite", k.transport.Suite())
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func localText(d ice.Description, fingerprint string) negotiate.Local {
 
 // remoteICE is the peer's ICE description. Candidates that make no sense to us
 // are left out, as RFC 8839 section 5.1 wants.
-func remoteICE(line *negotiate.Line) (ice.Description, error) {
+func remoteICE(line *negotiate.Line) ice.Description {
 	d := ice.Description{Ufrag: line.ICE.Ufrag, Pwd: line.ICE.Pwd, Lite: line.ICE.Lite, Default: line.Remote, DefaultRTCP: line.RemoteRTCP}
 	for _, text := range line.ICE.Candidates {
 		c, err := ice.ParseCandidate(text)
@@ -66,7 +67,7 @@ func remoteICE(line *negotiate.Line) (ice.Description, error) {
 			d.Candidates = append(d.Candidates, c)
 		}
 	}
-	return d, nil
+	return d
 }
 
 func (ep *Endpoint) fingerprint() string {
@@ -103,8 +104,12 @@ func (c *Call) streamConfig(l *leg) *media.StreamConfig {
 	line := &l.line
 	sc := &media.StreamConfig{
 		Audio: c.audio, Send: codec(line.Send), SendDTMF: line.SendDTMF, ReceiveDTMF: line.ReceiveDTMF, PTime: ptime,
-		Sending: line.Sending, Receiving: line.Receiving,
-		OnDTMF: func(d media.DTMF) { c.events.publish(DTMF{Digit: byte(d.Digit), Duration: d.Duration}) },
+		Sending: line.Sending && !c.held, Receiving: line.Receiving,
+		OnDTMF: func(d media.DTMF) {
+			if strings.ContainsRune("0123456789*#ABCD", d.Digit) {
+				c.events.publish(DTMF{Digit: byte(d.Digit), Duration: d.Duration})
+			}
+		},
 	}
 	if line.PTime >= 10*time.Millisecond && line.PTime <= 60*time.Millisecond {
 		sc.PTime = line.PTime
@@ -141,6 +146,19 @@ func (ep *Endpoint) defaultRemote(ctx context.Context, line *negotiate.Line) (ne
 		return netip.AddrPort{}, fmt.Errorf("session: the peer's media address %q has no IP address", line.Host)
 	}
 	return netip.AddrPortFrom(addrs[0].Unmap(), line.Remote.Port()), nil
+}
+
+// sameTransport reports whether two agreements of one dialog go over the same
+// path with the same keys.
+func sameTransport(a, b *negotiate.Line) bool {
+	if (a.ICE == nil) != (b.ICE == nil) || a.Profile != b.Profile || a.Mux != b.Mux || a.DTLSClient != b.DTLSClient ||
+		!slices.Equal(a.Fingerprints, b.Fingerprints) || a.LocalCrypto != b.LocalCrypto || a.RemoteCrypto != b.RemoteCrypto {
+		return false
+	}
+	if a.ICE != nil {
+		return a.ICE.Ufrag == b.ICE.Ufrag && a.ICE.Pwd == b.ICE.Pwd
+	}
+	return a.Remote == b.Remote && a.Host == b.Host && a.RemoteRTCP == b.RemoteRTCP
 }
 
 // message is what requests and responses have in common here.

@@ -3,7 +3,10 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/peercall/peercall/ice"
 	"github.com/peercall/peercall/session/internal/negotiate"
 	"github.com/peercall/peercall/sip"
 )
@@ -17,91 +20,146 @@ func (c *Call) reinvited(ctx context.Context, inv *sip.IncomingInvite) {
 		return
 	}
 	if body == nil {
-		c.offerAgain(ctx, l, inv)
+		c.offerAgain(l, inv)
 		return
 	}
-	answer, code, warning := c.reanswer(l, body)
-	if code != 200 {
-		var headers []sip.Header
-		if warning != "" {
-			headers = append(headers, sip.NewHeader("Warning", warning))
-		}
-		_ = inv.Respond(code, "", "", nil, headers...)
-		return
-	}
-	_ = inv.Respond(200, "", sdpType, answer)
-	c.apply(l)
+	c.reanswer(ctx, l, body, inv.Respond)
 }
 
 // offerAgain answers a re-INVITE without an offer by an offer of ours.
-func (c *Call) offerAgain(_ context.Context, l *leg, inv *sip.IncomingInvite) {
-	body, err := l.machine.Offer(localText(c.local, c.ep.fingerprint()), l.line.Profile)
+func (c *Call) offerAgain(l *leg, inv *sip.IncomingInvite) {
+	body, err := l.machine.Offer(c.localText(c.held), l.line.Profile)
 	if err != nil {
 		_ = inv.Respond(500, "", "", nil)
 		return
 	}
 	inv.Handle(func(ev sip.IncomingEvent) {
 		if ev, ok := ev.(sip.Acked); ok {
-			c.post(func(context.Context) { c.answeredAgain(l, ev.Body) })
+			c.post(func(ctx context.Context) { c.answeredAgain(ctx, l, ev.Body) })
 		}
 	})
 	_ = inv.Respond(200, "", sdpType, body)
 }
 
-func (c *Call) answeredAgain(l *leg, body []byte) {
+func (c *Call) answeredAgain(ctx context.Context, l *leg, body []byte) {
 	if c.state != answered {
 		return
 	}
-	plan, err := l.machine.Answer(body)
+	line, err := answerLine(l.machine, body)
 	if err != nil {
 		l.machine.Withdraw() // what was agreed stays
 		c.log().Info("answer in an ACK not acceptable", "err", err)
 		return
 	}
-	line, err := audioLine(plan)
-	if err != nil {
-		c.hangUp(&EndError{Cause: NoMedia, Err: err})
-		return
-	}
 	l.line = line
-	c.apply(l)
+	c.apply(ctx, l)
 }
 
-// reanswer agrees on a new offer of the peer: our answer and 200, or the status
-// that refuses it, in which case all stays as it was.
-func (c *Call) reanswer(l *leg, offer []byte) (answer []byte, code int, warning string) {
+// respond is how an INVITE or an UPDATE is answered.
+type respond func(code int, reason, contentType string, body []byte, headers ...sip.Header) error
+
+// reanswer agrees on a new offer of the peer and answers it; or refuses it, and
+// all stays as it was.
+func (c *Call) reanswer(ctx context.Context, l *leg, offer []byte, respond respond) {
+	was := l.line
+	fresh, answer, err := c.agree(ctx, l, offer)
+	if err != nil {
+		code, headers := refusal(err)
+		_ = respond(code, "", "", nil, headers...)
+		return
+	}
+	if err := respond(200, "", sdpType, answer); err != nil {
+		c.log().Debug("answer not sent", "err", err)
+	}
+	if was.Receiving != l.line.Receiving || was.Sending != l.line.Sending {
+		c.log().Info("direction changed by the peer", "sending", l.line.Sending, "receiving", l.line.Receiving)
+	}
+	if fresh != nil {
+		c.restart(ctx, l, *fresh)
+	}
+	c.apply(ctx, l)
+}
+
+// agree answers an offer; fresh is our side of an ICE restart, if the peer asked for one.
+func (c *Call) agree(ctx context.Context, l *leg, offer []byte) (fresh *ice.Description, answer []byte, err error) {
 	offered, err := l.machine.Receive(offer)
 	if err != nil {
-		if r, ok := errors.AsType[*negotiate.Refused](err); ok {
-			return nil, r.Code, r.Warning
+		return nil, nil, err
+	}
+	if err := c.changeable(l, &offered); err != nil {
+		l.machine.Reject()
+		return nil, nil, err
+	}
+	local := c.localText(c.held)
+	if offered.ICERestart && offered.ICE != nil {
+		d, err := c.gatherer.Renew(ctx)
+		if err != nil {
+			l.machine.Reject()
+			return nil, nil, err
 		}
-		return nil, 488, ""
+		fresh = &d
+		local = localText(d, c.ep.fingerprint())
+		local.Direction = direction(c.held)
 	}
-	if offered.ICERestart {
-		l.machine.Reject()
-		return nil, 488, `399 peercall "ICE restart is not supported yet"`
-	}
-	answer, plan, err := l.machine.Accept(localText(c.local, c.ep.fingerprint()))
+	answer, plan, err := l.machine.Accept(local)
 	if err != nil {
 		l.machine.Reject()
-		return nil, 488, ""
+		return nil, nil, err
 	}
-	line, err := audioLine(plan)
-	if err != nil {
-		return nil, 488, ""
+	l.line, err = audioLine(plan)
+	return fresh, answer, err
+}
+
+// changeable refuses what a running call cannot follow, before anything is agreed.
+func (c *Call) changeable(l *leg, o *negotiate.Offered) error {
+	why := ""
+	switch old := &l.line; {
+	case o.ICERestart && (l.ready() == nil || c.restarting):
+		return &negotiate.Refused{Code: 491, Reason: "the path is not ready for a restart"} // the peer tries again
+	case o.Removed:
+		why = "the audio cannot be removed from a voice call"
+	case o.Profile != old.Profile:
+		why = "the protection cannot change during a call"
+	case (o.ICE == nil) != (old.ICE == nil):
+		why = "ICE cannot begin or end during a call"
+	case o.Mux != old.Mux:
+		why = "rtcp-mux cannot change during a call"
+	case o.Profile == negotiate.DTLS && !slices.Equal(o.Fingerprints, old.Fingerprints):
+		why = "another certificate needs a new call"
+	default:
+		return nil
 	}
-	l.line = line
-	return answer, 200, ""
+	return &negotiate.Refused{Code: 488, Warning: fmt.Sprintf("399 peercall %q", why), Reason: why}
+}
+
+// refusal is the status that an offer is refused with, and its Warning.
+func refusal(err error) (code int, headers []sip.Header) {
+	r, ok := errors.AsType[*negotiate.Refused](err)
+	if !ok {
+		return 488, nil
+	}
+	if r.Warning != "" {
+		headers = append(headers, sip.NewHeader("Warning", r.Warning))
+	}
+	return r.Code, headers
 }
 
 // apply makes the stream follow what was agreed anew.
-func (c *Call) apply(l *leg) {
+func (c *Call) apply(ctx context.Context, l *leg) {
 	k := l.ready()
 	if k == nil {
-		return // still connecting
+		if !l.connecting {
+			c.connect(ctx, l) // a peer that had named no address
+		}
+		return
 	}
-	if l.line.ICE == nil && l.line.Remote.IsValid() && l.line.Remote.Port() != 0 {
-		k.path.Retarget(l.line.Remote)
+	if remote := l.line.Remote; k.remote.IsValid() && remote.IsValid() && !remote.Addr().IsUnspecified() && remote != k.remote {
+		k.remote = remote
+		k.path.Retarget(remote)
+		k.transport.SetRemote(remote)
+		if k.rtcp != nil {
+			k.rtcp.Retarget(l.line.RemoteRTCP)
+		}
 	}
 	if err := k.stream.Update(c.streamConfig(l)); err != nil {
 		c.hangUp(&EndError{Cause: NoMedia, Err: err})
@@ -109,10 +167,10 @@ func (c *Call) apply(l *leg) {
 }
 
 // requested answers other requests in the dialog.
-func (c *Call) requested(_ context.Context, req *sip.ServerRequest) {
+func (c *Call) requested(ctx context.Context, req *sip.ServerRequest) {
 	switch string(req.Request.Method) {
 	case "UPDATE":
-		c.updated(req)
+		c.updated(ctx, req)
 	case "OPTIONS", "INFO":
 		if len(req.Request.Body()) > 0 && string(req.Request.Method) == "INFO" {
 			_ = req.Respond(415, "", "", nil)
@@ -125,7 +183,7 @@ func (c *Call) requested(_ context.Context, req *sip.ServerRequest) {
 }
 
 // updated answers UPDATE (RFC 3311), with and without an offer.
-func (c *Call) updated(req *sip.ServerRequest) {
+func (c *Call) updated(ctx context.Context, req *sip.ServerRequest) {
 	body, l := sdpBody(req.Request), c.current.Load()
 	if body == nil {
 		_ = req.Respond(200, "", "", nil)
@@ -135,15 +193,5 @@ func (c *Call) updated(req *sip.ServerRequest) {
 		_ = req.Respond(500, "", "", nil, sip.NewHeader("Retry-After", "2"))
 		return
 	}
-	answer, code, warning := c.reanswer(l, body)
-	if code != 200 {
-		var headers []sip.Header
-		if warning != "" {
-			headers = append(headers, sip.NewHeader("Warning", warning))
-		}
-		_ = req.Respond(code, "", "", nil, headers...)
-		return
-	}
-	_ = req.Respond(200, "", sdpType, answer)
-	c.apply(l)
+	c.reanswer(ctx, l, body, req.Respond)
 }

@@ -157,12 +157,17 @@ func (a *Agent) address(req *Request, flow transport.Flow, target transport.Targ
 		}
 		req.RemoveHeader("Contact")
 	}
-	// The size rule moved this request, not the dialog, to TCP: name the transport
-	// that the target was given with.
-	user := req.From().Address.User
-	contact := a.contact(flow, user)
+	contact := a.contact(flow, req.From().Address.User)
 	if flow.Transport() == "TCP" && target.Transport == "UDP" {
+		// The size rule moved this request, not the dialog, to TCP: name the transport
+		// that the target was given with, and how the hop sees us there.
 		contact.Params = ""
+		if seen, ok := a.seenBy("UDP", flow.Remote()); ok {
+			contact.Host, contact.Port = hostText(seen.Addr()), seen.Port()
+		} else {
+			at := a.tr.SentBy(flow)
+			contact.Host, contact.Port = hostText(at.Addr()), at.Port()
+		}
 	}
 	req.AppendHeader(ownContact{sipmsg.NewHeader("Contact", "<"+contact.String()+">")})
 }
@@ -175,16 +180,22 @@ type ownContact struct{ Header }
 // it sees.
 func (a *Agent) contact(flow transport.Flow, user string) URI {
 	at := a.tr.SentBy(flow)
-	a.mu.Lock()
-	if seen, ok := a.public[publicKey{flow.Transport(), flow.Remote()}]; ok {
+	if seen, ok := a.seenBy(flow.Transport(), flow.Remote()); ok {
 		at = seen
 	}
-	a.mu.Unlock()
 	u := URI{Scheme: "sip", User: user, Host: hostText(at.Addr()), Port: at.Port()}
 	if flow.Transport() != "UDP" {
 		u.Params = ";transport=" + strings.ToLower(flow.Transport())
 	}
 	return u
+}
+
+// seenBy is the address at which a hop sees us on a transport, if it said so.
+func (a *Agent) seenBy(transport string, hop netip.AddrPort) (netip.AddrPort, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	seen, ok := a.public[publicKey{transport, hop}]
+	return seen, ok
 }
 
 // hostText writes an address as a host of a URI or a Via, without a zone.

@@ -108,6 +108,9 @@ func parseRTCP(s string) netip.AddrPort {
 // remote is the m-line's default destination, invalid without a usable address.
 // "0.0.0.0" is nobody's: an old way to hold, or a trickling ICE peer.
 func (m *media) remote() netip.AddrPort {
+	if m.host != "" {
+		return netip.AddrPortFrom(netip.Addr{}, uint16(m.port)) // not valid, but the port counts
+	}
 	if !m.addr.IsValid() || m.addr.IsUnspecified() || m.port == 0 {
 		return netip.AddrPort{}
 	}

@@ -192,7 +192,7 @@ type Line struct {
 	Sending, Receiving bool
 	PTime, MaxPTime    time.Duration // the peer's wishes for what we send; zero: not said
 
-	Remote     netip.AddrPort // the peer's default destination; invalid when Host is set and when it is 0.0.0.0
+	Remote     netip.AddrPort // the peer's default destination; invalid, but for its port, when Host is set; zero when it is 0.0.0.0
 	RemoteRTCP netip.AddrPort // equals Remote when Mux
 	Host       string         // a host name in c=, to be resolved by the caller
 	Mux        bool
