@@ -245,8 +245,10 @@ func (o *OutgoingInvite) do(act clientAct, dialog *Dialog, res *Response, err er
 		o.on(Answered{Dialog: dialog, Response: res})
 	case doAckBye:
 		dialog.confirm(res, o)
-		_ = dialog.Ack("", nil)
-		dialog.hangUp()
+		o.a.spawn(func() { // a name look-up for a leg that lost must not hold up the call
+			_ = dialog.Ack("", nil)
+			dialog.hangUp()
+		})
 	case doAckAgain:
 		if o.within != nil {
 			act.tag = o.within.RemoteTag()

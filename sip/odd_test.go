@@ -3,6 +3,8 @@ package sip
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
 )
@@ -12,9 +14,9 @@ import (
 func TestOddlyWrittenMessages(t *testing.T) {
 	withRaw(t, nil, func(p *pair, raw *rawPeer) {
 		raw.send(`INVITE SIP:bob@192.0.2.2 SIP/2.0
-v: SIP / 2.0 / UDP 192.0.2.9:5070;branch=z9hG4bKodd1;rport , SIP/2.0/UDP [2001:db8::9]:5061;branch=z9hG4bKinner
+v: SIP / 2.0 / UDP 192.0.2.9:5070;Branch=z9hG4bKodd1;RPort , SIP/2.0/UDP [2001:db8::9]:5061;branch=z9hG4bKinner
 MAX-FORWARDS: 70
-f: "Raw, \"the\" peer; <x>" <sip:raw@192.0.2.9>;tag=raw
+f: "Raw, \"the\" peer; <x>" <sip:raw@192.0.2.9>;TAG=raw
 t: <Sip:bob@192.0.2.2>
 i: odd1
 CSEQ: 1 INVITE
@@ -41,7 +43,9 @@ v=0`)
 		if got := uris(recordRoutes(res)); got != routes {
 			p.t.Errorf("section 12.1.1: Record-Route is %s, want %s in\n%s", got, routes, text)
 		}
-		raw.requestWith("z9hG4bKodd2", "ACK", "odd1", ";tag="+toTag(res), 1, "")
+		raw.requestWith("z9hG4bKodd2", "ACK", "odd1", ";Tag="+toTag(res), 1, "")
+		synctest.Wait()
+		time.Sleep(100 * time.Millisecond)
 		go func() { _ = in.Dialog.Bye(p.t.Context()) }()
 		bye := raw.wants("BYE").(*Request)
 		var got []URI
@@ -86,7 +90,7 @@ Call-ID: refused-NUM
 CSeq: 1 INVITE
 Contact: CONTACT`))
 			res := raw.wants(tt.want)
-			raw.requestWith("z9hG4bKrefused"+string(rune('a'+i)), "ACK", "refused-"+string(rune('a'+i)), ";tag="+toTag(res), 1, "")
+			raw.requestWith("z9hG4bKrefused"+string(rune('a'+i)), "ACK", "refused-"+string(rune('a'+i)), ";Tag="+toTag(res), 1, "")
 		}
 		events := make(chan InviteEvent, 1)
 		if _, err := p.alice.Invite(&OutRequest{URI: uri(p.t, "sips:bob@192.0.2.2")}, func(ev InviteEvent) { events <- ev }); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
@@ -33,9 +34,10 @@ type Registration struct {
 	on     func(RegistrationEvent) // may be nil
 	callID string
 	cancel context.CancelFunc
-	leave  chan struct{} // closed by Unregister
-	lost   chan error    // why flow ended
-	done   chan struct{} // closed when run ended
+	server atomic.Pointer[netip.AddrPort] // who answered last
+	leave  chan struct{}                  // closed by Unregister
+	lost   chan error                     // why flow ended
+	done   chan struct{}                  // closed when run ended
 
 	// run's own
 	machine *registerMachine
@@ -348,8 +350,19 @@ func deltaSeconds(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, err == nil
 }
 
+// Server is the address that the registrar answered from last; the zero AddrPort
+// before it did. Requests to the account come from there (RFC 5626 section 3.3).
+func (r *Registration) Server() netip.AddrPort {
+	if a := r.server.Load(); a != nil {
+		return *a
+	}
+	return netip.AddrPort{}
+}
+
 // hold keeps the idle time-out away from the flow that we are reached by.
 func (r *Registration) hold(f transport.Flow) {
+	at := f.Remote()
+	r.server.Store(&at)
 	if f == r.flow {
 		return
 	}

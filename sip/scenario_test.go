@@ -139,6 +139,7 @@ func TestRFC3261TwoForked2xx(t *testing.T) {
 func TestBothByeAtOnce(t *testing.T) {
 	bubble(t, nil, func(p *pair) {
 		a, b := p.up()
+		time.Sleep(time.Second) // the ACK is there
 		aEnds, bEnds := watch(a), watch(b)
 		start := time.Now()
 		result := make(chan error, 2)

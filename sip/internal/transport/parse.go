@@ -54,6 +54,12 @@ func (p *parser) finish(msg sipmsg.Message) (sipmsg.Message, *defect) {
 	if via == nil || via.Host == "" || via.Port < 0 || via.Port > 65535 || cseq == nil || msg.From() == nil || msg.To() == nil || msg.CallID() == nil {
 		return nil, bad("Malformed Message")
 	}
+	// "Unless otherwise stated in the definition of a particular header field, field
+	// values, parameter names, and parameter values are case-insensitive" (RFC 3261 section
+	// 7.3.1); sipgo compares the names as they are.
+	lowerNames(via.Params, "branch", "received", "rport")
+	lowerNames(msg.From().Params, "tag")
+	lowerNames(msg.To().Params, "tag")
 	method := sipmsg.RequestMethod(p.head.cseq)
 	if known := canonical(p.head.cseq); known != "" {
 		method = known
@@ -71,6 +77,16 @@ func (p *parser) finish(msg sipmsg.Message) (sipmsg.Message, *defect) {
 		}
 	}
 	return msg, nil
+}
+
+func lowerNames(params sipmsg.HeaderParams, names ...string) {
+	for i := range params {
+		for _, name := range names {
+			if strings.EqualFold(params[i].K, name) {
+				params[i].K = name
+			}
+		}
+	}
 }
 
 // canonical avoids an allocation for the common methods.
