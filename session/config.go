@@ -49,6 +49,11 @@ type Config struct {
 	// Handler answers calls, each on a goroutine of its own; nil refuses them with 480.
 	Handler Handler
 
+	// AcceptDirect takes calls from anywhere. Without it an endpoint that has a
+	// registrar takes them from the registrar's host only; what scanners send to
+	// its port is dropped and counted in Stats.
+	AcceptDirect bool
+
 	// Listen lists the addresses of the signalling, such as "udp://127.0.0.1:0".
 	// Nil is port 5060, UDP and TCP, when there is a Handler and no registrar, and
 	// otherwise an ephemeral port. When every entry names an address, media binds

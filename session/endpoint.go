@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/peercall/peercall/ice"
@@ -20,7 +21,6 @@ type Endpoint struct {
 	agent *sip.Agent
 	clock *media.Clock
 	cert  tls.Certificate
-	regs  []*sip.Registration
 	// stop ends what calls and registrations still wait for when Close is called.
 	life context.Context //nolint:containedctx // the parent of every call's context
 	stop context.CancelCauseFunc
@@ -28,6 +28,7 @@ type Endpoint struct {
 	mu     sync.Mutex // guards what follows
 	calls  map[*Call]struct{}
 	closed bool // no new calls
+	regs   []*sip.Registration
 	idle   chan struct{}
 	stats  Stats
 }
@@ -75,7 +76,9 @@ func Listen(ctx context.Context, cfg *Config) (*Endpoint, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("session: register %s: %w", a.AOR.String(), err), ep.Close())
 		}
+		ep.mu.Lock()
 		ep.regs = append(ep.regs, r)
+		ep.mu.Unlock()
 	}
 	return ep, nil
 }
@@ -95,12 +98,18 @@ func (ep *Endpoint) registration(a *sip.Account) func(sip.RegistrationEvent) {
 // or the end of ctx; a registrar that does not answer is asked again until then.
 // An endpoint without a registrar is registered at once.
 func (ep *Endpoint) Registered(ctx context.Context) error {
-	for _, r := range ep.regs {
+	for _, r := range ep.registrations() {
 		if err := r.Registered(ctx); err != nil {
 			return fmt.Errorf("session: register: %w", err)
 		}
 	}
 	return nil
+}
+
+func (ep *Endpoint) registrations() []*sip.Registration {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	return slices.Clone(ep.regs)
 }
 
 // Addrs are the addresses of the signalling.
@@ -132,7 +141,7 @@ func (ep *Endpoint) Close() error {
 	for _, c := range calls {
 		<-c.released
 	}
-	for _, r := range ep.regs {
+	for _, r := range ep.registrations() {
 		r.Close()
 	}
 	err := ep.agent.Close()
@@ -146,7 +155,7 @@ func (ep *Endpoint) Close() error {
 func (ep *Endpoint) Shutdown(ctx context.Context) error {
 	ep.refuse()
 	err := ep.wait(ctx)
-	for _, r := range ep.regs {
+	for _, r := range ep.registrations() {
 		err = errors.Join(err, r.Unregister(ctx))
 	}
 	return errors.Join(err, ep.Close())

@@ -142,8 +142,12 @@ func (in *Incoming) unanswered(e *EndError) int {
 	return 480
 }
 
-// accept is asked by sip about requests outside dialogs: the user must be ours.
-func (ep *Endpoint) accept(req *sip.Request, _ netip.AddrPort) int {
+// accept is asked by sip about requests outside dialogs: the user must be ours,
+// and with a registrar they come from there.
+func (ep *Endpoint) accept(req *sip.Request, from netip.AddrPort) int {
+	if len(ep.cfg.register) > 0 && !ep.cfg.AcceptDirect && !ep.fromRegistrar(from.Addr()) {
+		return -1
+	}
 	if len(ep.cfg.accounts) == 0 || req.Method == "OPTIONS" {
 		return 0
 	}
@@ -153,6 +157,15 @@ func (ep *Endpoint) accept(req *sip.Request, _ netip.AddrPort) int {
 		}
 	}
 	return 404
+}
+
+func (ep *Endpoint) fromRegistrar(host netip.Addr) bool {
+	for _, r := range ep.registrations() {
+		if server := r.Server(); server.IsValid() && server.Addr().Unmap() == host.Unmap() {
+			return true
+		}
+	}
+	return false
 }
 
 // incoming takes a new INVITE. It runs on the queue of that call in sip and does

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
@@ -34,10 +34,9 @@ type Registration struct {
 	on     func(RegistrationEvent) // may be nil
 	callID string
 	cancel context.CancelFunc
-	server atomic.Pointer[netip.AddrPort] // who answered last
-	leave  chan struct{}                  // closed by Unregister
-	lost   chan error                     // why flow ended
-	done   chan struct{}                  // closed when run ended
+	leave  chan struct{} // closed by Unregister
+	lost   chan error    // why flow ended
+	done   chan struct{} // closed when run ended
 
 	// run's own
 	machine *registerMachine
@@ -46,6 +45,7 @@ type Registration struct {
 
 	mu      sync.Mutex     // guards what follows; may be taken with the agent's mu held
 	flow    transport.Flow // of the last answer, set by run; nil: none
+	server  netip.AddrPort // who answered last
 	last    RegistrationEvent
 	ended   bool
 	left    bool
@@ -353,16 +353,13 @@ func deltaSeconds(s string) (time.Duration, bool) {
 // Server is the address that the registrar answered from last; the zero AddrPort
 // before it did. Requests to the account come from there (RFC 5626 section 3.3).
 func (r *Registration) Server() netip.AddrPort {
-	if a := r.server.Load(); a != nil {
-		return *a
-	}
-	return netip.AddrPort{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.server
 }
 
 // hold keeps the idle time-out away from the flow that we are reached by.
 func (r *Registration) hold(f transport.Flow) {
-	at := f.Remote()
-	r.server.Store(&at)
 	if f == r.flow {
 		return
 	}
@@ -376,6 +373,9 @@ func (r *Registration) hold(f transport.Flow) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flow = f
+	if f != nil {
+		r.server = f.Remote()
+	}
 	if f != nil && !r.a.tr.Open(f) {
 		r.noteLost(net.ErrClosed) // before we could be told
 	}
