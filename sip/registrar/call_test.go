@@ -1,8 +1,8 @@
 package registrar_test
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
