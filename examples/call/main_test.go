@@ -51,6 +51,12 @@ func TestUsageErrors(t *testing.T) {
 		{"a file that is not there", []string{"-play", "/does/not/exist.wav", "-listen"}, "exist.wav"},
 		{"a file that is no WAV", []string{"-play", "main.go", "-listen"}, "main.go"},
 		{"too short", []string{"-duration", "1ms"}, "-duration"},
+		{"too short to compare", []string{"-duration", "2s"}, "3s"},
+		{"an address that is none", []string{"sip:"}, "sip:bob@192.0.2.7"},
+		{"an identity that is none", []string{"-identity", "alice", "-listen"}, "-identity"},
+		{"a registrar without an identity", []string{"-registrar", "sip:192.0.2.1", "-listen"}, "-identity"},
+		{"a bind that is none", []string{"-bind", "here", "-listen"}, "-bind"},
+		{"a server that is none", []string{"-servers", "turn.example.org", "-listen"}, "-servers"},
 		{"real call's flag without a call", []string{"-record", "x.wav"}, "-listen"},
 		{"out with a real call", []string{"-out", "x", "sip:b@192.0.2.1"}, "-record"},
 	} {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/peercall/peercall/media/resample"
 	"github.com/peercall/peercall/media/wav"
 	"github.com/peercall/peercall/session"
+	"github.com/peercall/peercall/sip"
 )
 
 //go:embed alice.wav
@@ -93,8 +95,8 @@ func (o *options) check(args []string, play string) error {
 		return fmt.Errorf("too many arguments: %q; flags go before the address", args[1:])
 	case o.listen && len(args) == 1:
 		return fmt.Errorf("-listen waits for a call: it does not go with the address %q", args[0])
-	case o.duration < time.Second || o.duration > time.Hour:
-		return fmt.Errorf("-duration %v: want from 1s to 1h", o.duration)
+	case o.duration < time.Second || o.duration > time.Hour || !real && o.duration < 3*time.Second:
+		return fmt.Errorf("-duration %v: want up to 1h, and at least 1s with a real peer, 3s without", o.duration)
 	case real && o.relay && len(o.servers) == 0:
 		return errors.New("-relay needs a TURN server: -servers turn:host")
 	case real && (o.out != "" || o.tcp):
@@ -103,9 +105,27 @@ func (o *options) check(args []string, play string) error {
 		return errors.New("-identity, -password, -registrar, -bind, -servers, -play, -record and -plain need an address to call or -listen")
 	}
 	if len(args) == 1 {
-		if o.target = args[0]; !strings.HasPrefix(o.target, "sip:") {
+		o.target = args[0]
+		if u, err := sip.ParseURI(o.target); err != nil || u.Scheme != "sip" || u.Host == "" {
 			return fmt.Errorf("%q is not an address to call, such as sip:bob@192.0.2.7", o.target)
 		}
+	}
+	if u, err := sip.ParseURI(o.identity); o.identity != "" && (err != nil || u.User == "" || u.Host == "") {
+		return fmt.Errorf("-identity %q: want an address such as sip:alice@example.org", o.identity)
+	}
+	if u, err := sip.ParseURI(o.registrar); o.registrar != "" && (err != nil || u.Host == "") {
+		return fmt.Errorf("-registrar %q: want a URI such as sip:192.0.2.1", o.registrar)
+	}
+	if o.identity == "" && (o.registrar != "" || real && o.password != "" && os.Getenv("CALL_PASSWORD") == "") {
+		return errors.New("-registrar and -password need -identity")
+	}
+	for _, s := range o.servers {
+		if err := s.Check(); err != nil {
+			return fmt.Errorf("-servers: %w", err)
+		}
+	}
+	if err := o.checkBind(); err != nil {
+		return err
 	}
 	data := aliceWAV
 	if play != "" {
@@ -121,6 +141,25 @@ func (o *options) check(args []string, play string) error {
 	return nil
 }
 
+// checkBind completes -bind: the port is 5060 where a peer that knows only our
+// host must find us, and any otherwise.
+func (o *options) checkBind() error {
+	if o.bind == "" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(o.bind); err == nil {
+		port := uint16(0)
+		if o.listen && o.identity == "" {
+			port = 5060
+		}
+		o.bind = netip.AddrPortFrom(ip, port).String()
+	}
+	if _, err := netip.ParseAddrPort(o.bind); err != nil {
+		return fmt.Errorf("-bind %q: want an IP address such as 192.0.2.1 or ::1, or one with a port such as 192.0.2.1:5060", o.bind)
+	}
+	return nil
+}
+
 // config is the Config of a call with a real peer.
 func (o *options) config(out *report.Printer, h session.Handler) *session.Config {
 	cfg := &session.Config{
@@ -128,15 +167,7 @@ func (o *options) config(out *report.Printer, h session.Handler) *session.Config
 		Servers: o.servers, RelayOnly: o.relay, Trace: out.Trace("here"), Log: o.log(out),
 	}
 	if o.bind != "" {
-		host := o.bind
-		if !strings.Contains(host, ":") {
-			port := ":0"
-			if h != nil && o.password == "" && o.registrar == "" {
-				port = ":5060"
-			}
-			host += port
-		}
-		cfg.Listen = []string{"udp://" + host, "tcp://" + host}
+		cfg.Listen = []string{"udp://" + o.bind, "tcp://" + o.bind}
 	}
 	if o.plain {
 		cfg.Security = session.AllowPlain

@@ -32,6 +32,9 @@ func talk(ctx context.Context, call *session.Call, said []int16, d time.Duration
 	_ = audio.SetReadDeadline(time.Now().Add(400 * time.Millisecond))
 	pcm := <-heard
 	_ = audio.SetDeadline(time.Time{})
+	if ctx.Err() != nil {
+		return pcm, errors.New("interrupted")
+	}
 	if errors.Is(err, net.ErrClosed) && call.Err() != nil {
 		return pcm, call.Wait(context.WithoutCancel(ctx)) // nil when the peer hung up
 	}

@@ -93,6 +93,8 @@ func (p *Printer) Follow(ctx context.Context, who string, call *session.Call) {
 		switch ev := ev.(type) {
 		case session.Ringing:
 			p.Printf("%s: %d %s", who, ev.Code, ev.Reason)
+		case session.Retrying:
+			p.Printf("%s: refused with %d; trying %s, which is weaker", who, ev.Code, ev.Profile)
 		case session.EarlyMedia:
 			p.Printf("%s: sound before the answer", who)
 		case session.Answered:
@@ -137,9 +139,10 @@ func (p *Printer) Progress(ctx context.Context, call *session.Call) (stop func()
 		for {
 			select {
 			case <-tick.C:
-				s := call.Stats().Stream
+				all := call.Stats()
+				s := all.Stream
 				p.Printf("sound: %d packets sent, %d received, %d lost, jitter %v, round trip %v",
-					s.PacketsSent, s.PacketsReceived, s.Lost, s.Jitter.Round(10*time.Microsecond), s.RTT.Round(10*time.Microsecond))
+					s.PacketsSent, s.PacketsReceived, s.Lost, s.Jitter.Round(10*time.Microsecond), roundTrip(all).Round(10*time.Microsecond))
 			case <-ctx.Done():
 				return
 			}

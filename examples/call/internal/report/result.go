@@ -56,7 +56,7 @@ func (r *Result) Take(call *session.Call) {
 	s, sec := call.Stats(), call.Security()
 	r.Codec, r.SRTP, r.Security = s.Stream.Codec.Name, sec.Suite, sec.Profile
 	r.Sent, r.Received, r.Lost = s.Stream.PacketsSent, s.Stream.PacketsReceived, s.Stream.Lost
-	r.JitterMS, r.RTTMS = Milliseconds(s.Stream.Jitter), Milliseconds(s.Stream.RTT)
+	r.JitterMS, r.RTTMS = Milliseconds(s.Stream.Jitter), Milliseconds(roundTrip(s))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for ev := range call.Events(ctx) { // the current state comes at once
@@ -72,6 +72,14 @@ func (r *Result) Take(call *session.Call) {
 			}
 		}
 	}
+}
+
+// roundTrip is RTCP's, or that of the path's checks before the first report.
+func roundTrip(s session.CallStats) time.Duration {
+	if s.Stream.RTT > 0 {
+		return s.Stream.RTT
+	}
+	return s.Path.RTT
 }
 
 // TakeOther notes the called side's figures.
