@@ -32,7 +32,7 @@ func talk(ctx context.Context, call *session.Call, said []int16, d time.Duration
 	_ = audio.SetReadDeadline(time.Now().Add(400 * time.Millisecond))
 	pcm := <-heard
 	_ = audio.SetDeadline(time.Time{})
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && call.Err() == nil {
 		return pcm, errors.New("interrupted")
 	}
 	if errors.Is(err, net.ErrClosed) && call.Err() != nil {
