@@ -133,6 +133,10 @@ func (a *Agent) Close() error {
 	a.stopped = true
 	a.mu.Unlock()
 	a.wg.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.dialogs) // those that waited for an ACK
+	clear(a.serving)
 	return err
 }
 
