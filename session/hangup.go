@@ -153,6 +153,7 @@ func (c *Call) end(e *EndError) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	close(c.done) // first: whoever sees the context or the audio end can ask why
 	c.cancel(e)
 	_ = c.audio.Close()
 	if !c.saidBye {
@@ -160,7 +161,6 @@ func (c *Call) end(e *EndError) {
 	}
 	c.log().Info("call ended", "cause", e.Cause.String(), "remote", c.remote(), "err", e.Err)
 	c.pending.Go(c.closeMedia)
-	close(c.done)
 	c.events.publish(Ended{Err: e})
 	go func() { // ends when the call's goroutines have; the mailbox's end is awaited by released
 		c.pending.Wait()
