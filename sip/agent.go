@@ -30,13 +30,14 @@ type Agent struct {
 	ready  chan struct{} // closed when tr and tx are set
 	done   chan struct{} // closed when Close begins
 	closed chan struct{} // closed when Close ends
-	wg     sync.WaitGroup
 	seed   maphash.Seed
 
 	droppedPolicy, droppedStray atomic.Uint64
 
 	mu      sync.Mutex // guards what follows
 	closing bool       // Close was called
+	running int        // goroutines
+	idle    *sync.Cond // on mu: running is 0
 	stopped bool       // no goroutine starts any more
 	regs    map[*Registration]struct{}
 	dialogs map[dialogID]*Dialog
@@ -61,6 +62,7 @@ func Listen(ctx context.Context, cfg *Config) (*Agent, error) {
 		known:   make(map[Account]*credentials),
 		public:  make(map[publicKey]netip.AddrPort),
 	}
+	a.idle = sync.NewCond(&a.mu)
 	if cfg != nil {
 		a.cfg = *cfg
 	}
@@ -130,11 +132,11 @@ func (a *Agent) Close() error {
 		d.finish(DialogEnded{Err: ErrClosed})
 	}
 	a.mu.Lock()
-	a.stopped = true
-	a.mu.Unlock()
-	a.wg.Wait()
-	a.mu.Lock()
 	defer a.mu.Unlock()
+	for a.running > 0 { // what they begin is still done: the last events
+		a.idle.Wait()
+	}
+	a.stopped = true
 	clear(a.dialogs) // those that waited for an ACK
 	clear(a.serving)
 	return err
@@ -166,13 +168,28 @@ func (a *Agent) spawn(f func()) bool {
 		a.mu.Unlock()
 		return false
 	}
-	a.wg.Add(1)
+	a.running++
 	a.mu.Unlock()
 	go func() {
-		defer a.wg.Done()
+		defer a.ended()
 		f()
 	}()
 	return true
+}
+
+func (a *Agent) ended() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running--; a.running == 0 {
+		a.idle.Broadcast()
+	}
+}
+
+// isClosing says that Close was called: what a user begins now fails.
+func (a *Agent) isClosing() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.closing
 }
 
 // life is a context that ends when Close begins.

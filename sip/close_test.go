@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -62,6 +63,9 @@ func TestCloseInTheMiddle(t *testing.T) {
 						_ = ev.Dialog.Ack("", nil)
 						hangUpLater(ev.Dialog)
 					case Failed:
+						if _, err := p.alice.Invite(&OutRequest{URI: target}, func(InviteEvent) {}); errors.Is(ev.Err, ErrClosed) && !errors.Is(err, ErrClosed) {
+							t.Errorf("seed %d: a new call during Close: %v", seed, err)
+						}
 					default:
 						return
 					}

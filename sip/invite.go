@@ -91,7 +91,7 @@ func (o *OutgoingInvite) begin(ob outbound) error {
 	o.a.preauthorize(ob.acct, ob.req)
 	o.sending, o.req = &sending{a: o.a, outbound: ob}, ob.req
 	o.machine.lifetime = expiresOf(ob.req)
-	if !o.a.spawn(o.attempt) {
+	if o.a.isClosing() || !o.a.spawn(o.attempt) {
 		return ErrClosed
 	}
 	return nil

@@ -72,7 +72,7 @@ func (a *Agent) Register(acct *Account, on func(RegistrationEvent)) (*Registrati
 	a.mu.Lock()
 	a.regs[r] = struct{}{}
 	a.mu.Unlock()
-	if !a.spawn(func() { r.run(ctx) }) {
+	if a.isClosing() || !a.spawn(func() { r.run(ctx) }) {
 		a.unregister(r)
 		cancel()
 		return nil, ErrClosed
