@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	readQueue  = 200 * time.Millisecond // unread sound kept
+	readRoom   = 100 * time.Millisecond // unread sound that there is room for from the start,
+	readQueue  = 500 * time.Millisecond // and for a reader that comes late
 	writeQueue = 60 * time.Millisecond  // unsent sound that WritePCM takes without waiting
 )
 
@@ -36,8 +37,8 @@ func NewAudio(f Format) *Audio {
 	}
 	return &Audio{
 		format: f,
-		in:     newRing(f.samples(readQueue)),
-		out:    newRing(f.samples(writeQueue)),
+		in:     newRing(f.samples(readRoom), f.samples(readQueue)),
+		out:    newRing(f.samples(writeQueue), 0),
 	}
 }
 
@@ -50,7 +51,7 @@ func (a *Audio) Rate() int { return a.format.Rate }
 // ReadPCM waits for sound of the peer and reads what there is, up to len(p)
 // samples. It returns net.ErrClosed after Close and os.ErrDeadlineExceeded after
 // the read deadline. From the peer's first packet on, sound comes every 20 ms,
-// silence included; more than 200 ms unread is dropped, oldest first.
+// silence included; more than 500 ms unread is dropped, oldest first.
 func (a *Audio) ReadPCM(p []int16) (int, error) { return a.in.read(p) }
 
 // WritePCM queues sound for the peer. It waits while 60 ms are queued, so that

@@ -112,17 +112,17 @@ func TestAudioUnreadIsDroppedOldestFirst(t *testing.T) {
 	a := NewAudio(Format{Rate: 8000})
 	defer a.Close()
 	n := 0
-	for i := range 20 { // 400 ms into 200
+	for i := range 35 { // 700 ms into 500
 		frame := make([]int16, 160)
 		for j := range frame {
 			frame[j] = int16(i)
 		}
 		n += a.in.push(frame)
 	}
-	got := make([]int16, 1600)
+	got := make([]int16, 8000)
 	k, err := a.ReadPCM(got)
-	if n != 1600 || k != 1600 || err != nil || got[0] != 10 || got[1599] != 19 {
-		t.Errorf("dropped %d, read %d (%v), from %d to %d; want 1600, 1600, 10 to 19", n, k, err, got[0], got[1599])
+	if n != 1600 || k != 4000 || err != nil || got[0] != 10 || got[3999] != 34 {
+		t.Errorf("dropped %d, read %d (%v), from %d to %d; want 1600, 4000, 10 to 34", n, k, err, got[0], got[3999])
 	}
 }
 

@@ -7,27 +7,24 @@ import (
 )
 
 const (
-	period    = 20 * time.Millisecond // one tick of a stream
-	slots     = 10                    // phases that streams are spread over, 2 ms apart
-	slotGap   = period / slots
-	maxBehind = 100 * time.Millisecond // after a longer stall ticks are skipped
-	catchUp   = period / 2             // after a stall ticks come twice as fast, not all at once
+	period  = 20 * time.Millisecond // one tick of a stream
+	slots   = 10                    // phases that streams are spread over, 2 ms apart
+	slotGap = period / slots
 )
 
 // ticker is what a clock drives. tick is called every 20 ms from one goroutine
-// at a time; skipped is how many periods before this one were left out after a
-// stall of the machine.
+// at a time; missed is how many periods before this one had no tick, because the
+// machine stalled.
 type ticker interface {
-	tick(now time.Time, skipped int)
+	tick(now time.Time, missed int)
 }
 
 // Clock paces streams: one per endpoint. A stream ticks every 20 ms; streams are
 // spread over the phases of that period, and over shards. A shard has a goroutine
 // only while it has streams, and wakes only in slots that are used.
 //
-// After a stall (a suspended machine, a long pause) ticks are made up for at
-// double speed as long as it was short, and skipped when it was not: the peers
-// never see a burst.
+// After a stall (a busy or a suspended machine) a stream has one tick, which says
+// how many it missed: a [Stream] makes up for half a second at most.
 type Clock struct {
 	mu     sync.Mutex
 	shards []*shard
@@ -86,7 +83,6 @@ type shard struct {
 type slot struct {
 	tickers []ticker
 	due     time.Time // of the next tick; zero: not started
-	last    time.Time
 }
 
 // add puts t into the emptiest slot and reports whether the shard must be started.
@@ -167,12 +163,12 @@ func (s *shard) run() {
 func (s *shard) pass(epoch time.Time) (next time.Time, ok bool) {
 	for i := range s.slot {
 		now := time.Now()
-		batch, skipped, wait, live := s.take(i, now, epoch)
+		batch, missed, wait, live := s.take(i, now, epoch)
 		if !live {
 			continue
 		}
 		for _, t := range batch {
-			t.tick(now, skipped)
+			t.tick(now, missed)
 		}
 		clear(batch) // removed ones are not kept alive
 		if !ok || wait.Before(next) {
@@ -194,7 +190,7 @@ func (s *shard) pass(epoch time.Time) (next time.Time, ok bool) {
 }
 
 // take returns what ticks now in slot i, and when it is due next.
-func (s *shard) take(i int, now, epoch time.Time) (batch []ticker, skipped int, wait time.Time, live bool) {
+func (s *shard) take(i int, now, epoch time.Time) (batch []ticker, missed int, wait time.Time, live bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &s.slot[i]
@@ -203,28 +199,14 @@ func (s *shard) take(i int, now, epoch time.Time) (batch []ticker, skipped int, 
 	}
 	if b.due.IsZero() {
 		phase := time.Duration(i) * slotGap
-		n := (now.Sub(epoch) - phase + period - 1) / period
-		b.due = epoch.Add(n*period + phase)
-		b.last = b.due.Add(-period)
+		b.due = now.Add((phase - now.Sub(epoch)%period + period) % period)
 	}
-	if at := b.at(); now.Before(at) {
-		return nil, 0, at, true
+	if now.Before(b.due) {
+		return nil, 0, b.due, true
 	}
-	if behind := now.Sub(b.due); behind > maxBehind {
-		skipped = int(behind / period)
-		b.due = b.due.Add(time.Duration(skipped) * period)
-	}
-	b.due = b.due.Add(period)
-	b.last = now
+	behind := now.Sub(b.due)
+	missed = int(behind / period)
+	b.due = now.Add(period - behind%period)
 	s.scratch = append(s.scratch[:0], b.tickers...)
-	return s.scratch, skipped, b.at(), true
-}
-
-// at is when the slot ticks next: when it is due, but after a stall not sooner
-// than half a period after its last tick.
-func (b *slot) at() time.Time {
-	if soonest := b.last.Add(catchUp); b.due.Before(soonest) {
-		return soonest
-	}
-	return b.due
+	return s.scratch, missed, b.due, true
 }

@@ -40,6 +40,8 @@ type receiver struct {
 	pcm      []int16 // decoded
 	mono     []int16 // the same at the Audio's rate, waiting for a tick
 	out      []int16 // 20 ms in the Audio's format
+	owed     int     // frames that the Audio should have had by now
+	grace    int     // ticks for which what was held up is waited for
 }
 
 type recvStats struct {
@@ -244,30 +246,53 @@ func digit(code uint8) rune {
 	return '?'
 }
 
-// play hands 20 ms of sound to the Audio, on the clock's goroutine.
-func (s *Stream) play(now time.Time, skipped int) {
+// play hands 20 ms of sound to the Audio, on the clock's goroutine, and what
+// missed ticks should have handed over.
+func (s *Stream) play(now time.Time, missed int) {
 	r := &s.recv
 	r.mu.Lock()
 	r.pending = r.events.Expire(r.pending, now)
 	events, on := r.takeEvents()
 	if r.cfg.Audio != nil && r.src.begun {
-		r.frame(now, skipped)
+		r.tick(now, missed)
 	}
 	r.mu.Unlock()
 	deliver(events, on)
 }
 
-// frame plays what is due. r.mu is held.
-func (r *receiver) frame(now time.Time, skipped int) {
-	a := r.cfg.Audio
-	f := a.Format()
-	for range min(skipped, 50) {
-		// What was due during the stall is over: dropping it keeps the delay as it was.
-		if _, status := r.buf.Get(now); status == jitter.Wait {
-			break
+// tick plays what is due. After a stall, which may have held up the packets and
+// their sender as well, it does not conceal what is about to come, and leaves the
+// jitter buffer its cushion. r.mu is held.
+func (r *receiver) tick(now time.Time, missed int) {
+	if missed > 0 {
+		r.grace = 2 * patience
+	}
+	r.owed += 1 + missed
+	for ; r.owed > maxOwed; r.owed-- {
+		// What was due in the first part of a long stall is over: dropping it keeps the delay as it was.
+		if !r.buf.Lacks(2) {
+			r.buf.GetLate(now, r.behind())
 		}
 	}
+	f := r.cfg.Audio.Format()
 	want := f.Rate * int(period/time.Millisecond) / 1000
+	for played := 0; r.owed > 0 && played < maxBurst; played++ {
+		if r.grace > 0 && len(r.mono) < want && r.buf.Lacks(min(r.owed, 2)) {
+			break
+		}
+		r.frame(now, f, want)
+		r.owed--
+	}
+	if r.grace--; r.grace <= 0 {
+		r.grace, r.owed = 0, 0 // what has not come by now is concealed from here on
+	}
+}
+
+// behind is the time for which nothing was played yet.
+func (r *receiver) behind() time.Duration { return time.Duration(max(r.owed-1, 0)) * period }
+
+// frame plays 20 ms. r.mu is held.
+func (r *receiver) frame(now time.Time, f Format, want int) {
 	heard := false
 	for len(r.mono) < want {
 		heard = r.next(now, f.Rate) || heard
@@ -278,7 +303,7 @@ func (r *receiver) frame(now time.Time, skipped int) {
 	if heard && r.stats.first.IsZero() {
 		r.stats.first = now
 	}
-	r.stats.droppedReader += uint64(a.in.push(r.out))
+	r.stats.droppedReader += uint64(r.cfg.Audio.in.push(r.out))
 }
 
 // next appends one frame of the jitter buffer to mono, and reports whether it
@@ -286,7 +311,7 @@ func (r *receiver) frame(now time.Time, skipped int) {
 func (r *receiver) next(now time.Time, to int) (played bool) {
 	f, status := jitter.Frame{Samples: receiveClock / 50}, jitter.Wait
 	if r.cfg.Receiving {
-		f, status = r.buf.Get(now)
+		f, status = r.buf.GetLate(now, r.behind())
 	}
 	if status == jitter.Play {
 		played = r.decode(f, to)

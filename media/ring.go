@@ -7,8 +7,10 @@ import (
 )
 
 // ring is a bounded queue of samples between a clock, which never waits, and
-// an application, which does. It allocates nothing after newRing.
+// an application, which does. It allocates nothing after newRing, but for push
+// where the reader is late: room for that is not kept by every call.
 type ring struct {
+	most  int // samples that push may grow buf to
 	limit deadline
 	ready chan struct{} // one token: something changed for a waiter
 	done  chan struct{} // closed by close
@@ -17,11 +19,13 @@ type ring struct {
 	buf    []int16
 	start  int // of the oldest sample
 	n      int
+	wait   int // writers that wait for room
 	closed bool
 }
 
-func newRing(size int) *ring {
+func newRing(size, most int) *ring {
 	return &ring{
+		most:  max(size, most),
 		limit: newDeadline(),
 		ready: make(chan struct{}, 1),
 		done:  make(chan struct{}),
@@ -64,11 +68,17 @@ func (r *ring) write(p []int16) (n int, err error) {
 		if r.n < len(r.buf) {
 			r.signal() // for another writer
 		}
-		r.mu.Unlock()
 		if n == len(p) {
+			r.mu.Unlock()
 			return n, nil
 		}
-		if err := r.block(); err != nil {
+		r.wait++
+		r.mu.Unlock()
+		err := r.block()
+		r.mu.Lock()
+		r.wait--
+		r.mu.Unlock()
+		if err != nil {
 			return n, err
 		}
 	}
@@ -125,6 +135,11 @@ func (r *ring) push(p []int16) (dropped int) {
 	if r.closed {
 		return 0
 	}
+	if len(r.buf) < r.most && r.n+len(p) > len(r.buf) {
+		bigger := make([]int16, min(max(2*len(r.buf), r.n+len(p)), r.most))
+		n := r.take(bigger)
+		r.buf, r.start, r.n = bigger, 0, n
+	}
 	if over := len(p) - len(r.buf); over > 0 {
 		p, dropped = p[over:], over
 	}
@@ -153,6 +168,14 @@ func (r *ring) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.n
+}
+
+// awaited says that a writer waits for room, or was woken for it and has not yet
+// come to write.
+func (r *ring) awaited() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wait > 0
 }
 
 // clear drops all samples and returns how many.

@@ -21,6 +21,14 @@ const (
 	pauseFor = time.Second          // of a ',' among digits
 )
 
+// After a stall of the machine, or of the application. A burst is bounded: every
+// call of this machine has one at the same moment.
+const (
+	maxOwed  = 25 // frames that are made up for: half a second
+	maxBurst = 8  // of them in one tick
+	patience = 5  // ticks without a frame that one which is held up is waited for
+)
+
 // sender is the sending side of a stream; its mutex guards all.
 type sender struct {
 	mu    sync.Mutex
@@ -43,6 +51,9 @@ type sender struct {
 	stage   []int16 // samples at the codec's rate that wait for a packet's worth
 	packet  int     // samples of a packet
 	held    bool    // part of a frame waits for the rest, one tick long
+	owed    int     // frames that should have been sent by now
+	talking bool    // the last frame was the application's
+	patient int     // ticks in which a late writer was waited for
 	last    int16   // sample sent last
 	digits  *dtmf.Sender
 	jobs    []*dtmfJob
@@ -131,9 +142,10 @@ func (s *sender) stop() {
 	s.jobs = nil
 }
 
-// tick sends what 20 ms of sound amount to. skipped periods had no tick: time
-// went on, and so do the timestamps.
-func (s *sender) tick(skipped int) {
+// tick sends what 20 ms of sound amount to, and what missed ticks should have
+// sent: late sound is better than a hole. After a longer stall time went on
+// without us, and so do the timestamps.
+func (s *sender) tick(missed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.live {
@@ -144,7 +156,38 @@ func (s *sender) tick(skipped int) {
 		s.event(0)
 		return
 	}
-	s.ts += uint32(skipped * s.ticks())
+	s.owed += 1 + missed
+	if over := s.owed - maxOwed; over > 0 {
+		s.ts += uint32(over * s.ticks())
+		s.owed = maxOwed
+	}
+	sent := 0
+	for s.owed > 0 && sent < maxBurst && !s.waits(a) {
+		s.next(a)
+		s.owed--
+		sent++
+	}
+	if sent > 0 {
+		s.patient = 0
+	} else if s.patient++; s.patient > patience {
+		s.talking = false // then silence stands in
+	}
+	if len(s.stage) == 0 && a.out.len() == 0 {
+		a.sent()
+	}
+}
+
+// waits says that the next frame is not there yet and worth waiting for: the
+// application was talking, and was held up with us or is just now being woken.
+func (s *sender) waits(a *Audio) bool {
+	if !s.talking || !s.cfg.Sending || !s.digits.Idle() || a.out.len() >= len(s.frame) {
+		return false
+	}
+	return s.owed > 1 || a.out.awaited()
+}
+
+// next sends one frame of 20 ms.
+func (s *sender) next(a *Audio) {
 	s.fill(a)
 	s.stage = s.down.Append(s.stage, s.mono)
 	if s.event(s.ts + uint32((len(s.stage)*s.fmt.clock)/s.fmt.rate-s.ticks())) {
@@ -159,9 +202,6 @@ func (s *sender) tick(skipped int) {
 		s.ts += uint32(s.packet * s.fmt.clock / s.fmt.rate)
 		s.stage = s.stage[:copy(s.stage, s.stage[s.packet:])]
 	}
-	if len(s.stage) == 0 && a.out.len() == 0 {
-		a.sent()
-	}
 }
 
 // ticks is 20 ms on the RTP clock.
@@ -174,19 +214,19 @@ func (s *sender) fill(a *Audio) {
 	case !s.cfg.Sending:
 		// What was captured is taken, so that its writer is paced, and goes nowhere.
 		s.stats.droppedWriter += uint64(a.out.pull(s.frame))
-		s.held = false
+		s.held, s.talking = false, false
 	case queued >= len(s.frame):
 		n = a.out.pull(s.frame)
-		s.held = false
+		s.held, s.talking = false, true
 	case queued > 0 && !s.held:
 		// Less than a frame: the writer is a little behind. Once it may catch up, which
 		// leaves a cushion for the next time.
 		s.held = true
 	case queued > 0:
 		n = a.out.pull(s.frame)
-		s.held = false
+		s.held, s.talking = false, false
 	default:
-		s.held = false
+		s.held, s.talking = false, false
 	}
 	s.mono = mixDown(s.mono[:0], s.frame[:n-n%channels], channels)
 	full := len(s.frame) / channels

@@ -155,9 +155,9 @@ func (s *Stream) Update(cfg *StreamConfig) error {
 func (s *Stream) agreed(pt uint8) bool { return s.types.Load()[pt&0x7f] != 0 }
 
 // tick is the stream's turn on the clock.
-func (s *Stream) tick(now time.Time, skipped int) {
-	s.send.tick(skipped)
-	s.play(now, skipped)
+func (s *Stream) tick(now time.Time, missed int) {
+	s.send.tick(missed)
+	s.play(now, missed)
 	s.report(now)
 }
 

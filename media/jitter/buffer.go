@@ -94,6 +94,8 @@ const (
 	waitStep     = 20 * time.Millisecond  // longest frame of status Wait, so that a packet need not wait for its end
 	longestFrame = 120 * time.Millisecond // longest duration that is believed of timestamps
 	shrinkWindow = 2 * time.Second        // the delay shrinks by one packet at most once in this time
+	shrinkSoon   = 400 * time.Millisecond // the same while it is longer than it need be
+	shrinkFar    = 60 * time.Millisecond  // by so much
 	shrinkMargin = 10 * time.Millisecond  // spare time beyond Min and a packet before it shrinks
 	longQuiet    = 2 * time.Second        // after this without a packet any sequence number is believed
 	maxDropout   = 3000                   // packets a sequence may leap ahead (RFC 3550 appendix A.1)
@@ -187,7 +189,9 @@ func New(cfg Config) *Buffer {
 	return b
 }
 
-func (b *Buffer) ticks(d time.Duration) int32 { return int32(d * b.clock / time.Second) }
+func (b *Buffer) ticks(d time.Duration) int32 {
+	return int32(int64(d) * int64(b.clock) / int64(time.Second))
+}
 
 func (b *Buffer) duration(ticks int32) time.Duration {
 	return time.Duration(ticks) * time.Second / b.clock

@@ -4,14 +4,18 @@ import "time"
 
 // Get returns what is due at now and moves on by Frame.Samples. The caller asks whenever it
 // needs more audio: ticks of its clock need not match the packets.
-func (b *Buffer) Get(now time.Time) (Frame, Status) {
+func (b *Buffer) Get(now time.Time) (Frame, Status) { return b.GetLate(now, 0) }
+
+// GetLate is Get for a caller that was held up and still has to take so much for the time that
+// has passed: that much more may wait without being dropped.
+func (b *Buffer) GetLate(now time.Time, behind time.Duration) (Frame, Status) {
 	b.reclaim()
 	if !b.begun {
 		return b.wait(b.step)
 	}
 	at := now.Sub(b.epoch)
-	if b.waiting > b.ticks(b.max) && b.count > 1 {
-		for b.waiting > b.ticks(b.max) && b.count > 1 {
+	if most := b.ticks(b.max + behind); b.waiting > most && b.count > 1 {
+		for b.waiting > most && b.count > 1 {
 			b.drop()
 		}
 		b.cut()
@@ -47,6 +51,20 @@ func (b *Buffer) Get(now time.Time) (Frame, Status) {
 		}
 	}
 	return b.play(head, missing, at), Play
+}
+
+// Lacks says that a stream plays and fewer than n packets (1 or 2) are there for the next calls of
+// Get. A caller that was held up may wait a little for them, as they may have been held up with it.
+func (b *Buffer) Lacks(n int) bool {
+	if !b.begun || b.filling {
+		return false
+	}
+	b.stepOver()
+	if b.count < n {
+		return true
+	}
+	_, missing := b.head()
+	return missing > 0
 }
 
 func (b *Buffer) wait(ticks int32) (Frame, Status) { return Frame{Samples: int(max(ticks, 1))}, Wait }
@@ -179,13 +197,16 @@ func (b *Buffer) cut() {
 	b.next = head.ts
 }
 
-// shrinks says whether for a whole window every packet had more time to spare than the target
+// shrinks says whether for a whole window, a short one if the delay is long, every packet had more time to spare than the target
 // delay, so that one can go.
 func (b *Buffer) shrinks(at time.Duration) bool {
-	if at-b.window < shrinkWindow {
+	target := b.min + b.duration(b.dur) + shrinkMargin
+	switch window := at - b.window; {
+	case window >= shrinkSoon && b.spare > target+shrinkFar: // after a stall: soon, or people talk over each other
+		return true
+	case window < shrinkWindow:
 		return false
-	}
-	if b.spare > b.min+b.duration(b.dur)+shrinkMargin {
+	case b.spare > target:
 		return true
 	}
 	b.window, b.spare = at, 1<<62
