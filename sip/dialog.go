@@ -32,6 +32,7 @@ type Dialog struct {
 	unacked  []*IncomingInvite // those before it whose 2xx has no ACK yet
 	byeAsked bool
 	ended    bool
+	untold   *DialogEnded // of an early dialog that the peer ended
 }
 
 // DialogEvent is what happens inside a dialog: DialogRequest, DialogInvite or
@@ -169,6 +170,9 @@ func (d *Dialog) finish(ev DialogEnded) {
 	d.ended = true
 	confirmed := d.state.phase == dialogConfirmed
 	d.state.end()
+	if !confirmed && ev.ByRemote {
+		d.untold = &ev
+	}
 	release, serving, unacked := d.release, d.serving, d.unacked
 	d.release, d.unacked = nil, nil
 	d.mu.Unlock()
@@ -183,6 +187,18 @@ func (d *Dialog) finish(ev DialogEnded) {
 	}
 	if confirmed {
 		d.tell(ev)
+	}
+}
+
+// tellUntold tells of a BYE that overtook the 2xx: to the user the dialog was confirmed
+// and ended.
+func (d *Dialog) tellUntold() {
+	d.mu.Lock()
+	ev := d.untold
+	d.untold = nil
+	d.mu.Unlock()
+	if ev != nil {
+		d.tell(*ev)
 	}
 }
 

@@ -290,3 +290,38 @@ func TestRFC3261GoneBeforeAck(t *testing.T) {
 		p.idle()
 	})
 }
+
+// The BYE of an impatient peer overtakes its 200: the call is answered and over.
+func TestByeOvertakes200(t *testing.T) {
+	bubble(t, nil, func(p *pair) {
+		peer := newRawPeer(p.t, p.bobHost, "")
+		defer peer.close()
+		c := p.call("sip:bob@192.0.2.2:5070")
+		invite := peer.wants("INVITE")
+		peer.answer(invite, "180 Ringing", "b", "Contact: <sip:bob@192.0.2.2:5070>")
+		early := c.rings(180)
+		events := watch(early)
+		peer.send(strings.NewReplacer("TAG", fromTag(invite), "CALL", invite.CallID().Value()).Replace(`BYE sip:alice@192.0.2.1 SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.2:5070;branch=z9hG4bKearly;rport
+Max-Forwards: 70
+From: <sip:bob@192.0.2.2>;tag=b
+To: <sip:alice@a.example>;tag=TAG
+Call-ID: CALL
+CSeq: 1 BYE`))
+		peer.wants("200")
+		peer.answer(invite, "200 OK", "b", "Contact: <sip:bob@192.0.2.2:5070>")
+		d := c.answered()
+		p.must(d.Ack("", nil))
+		peer.wants("ACK")
+		synctest.Wait()
+		select {
+		case ev := <-events:
+			if e, ok := ev.(DialogEnded); !ok || !e.ByRemote || d != early {
+				p.t.Errorf("got %+v", ev)
+			}
+		default:
+			p.t.Error("nobody was told that the call is over")
+		}
+		p.idle()
+	})
+}

@@ -243,6 +243,7 @@ func (o *OutgoingInvite) do(act clientAct, dialog *Dialog, res *Response, err er
 		o.over(dialog)
 		dialog.confirm(res, o)
 		o.on(Answered{Dialog: dialog, Response: res})
+		dialog.tellUntold()
 	case doAckBye:
 		dialog.confirm(res, o)
 		o.a.spawn(func() { // a name look-up for a leg that lost must not hold up the call
