@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"encoding/base64"
 	"net/url"
 	"time"
 
@@ -14,7 +15,8 @@ const wrongPassword = 10
 
 // authenticate checks the credentials of a request and returns the user. When it
 // reports false it has answered, with a challenge: 401 as the registrar, 407 as
-// the proxy. A challenge leaves nothing behind but its transaction.
+// the proxy. A challenge leaves nothing behind, and is not sent again: a forged source
+// costs us no memory and its victim one message.
 func (s *Server) authenticate(in *inbound, field string) (user string, ok bool) {
 	now, source := time.Now(), in.Source.Addr()
 	best := digest.Refused
@@ -42,7 +44,16 @@ func (s *Server) authenticate(in *inbound, field string) (user string, ok bool) 
 	for _, c := range s.digest.Challenges(now, source, best == digest.Stale) {
 		challenges = append(challenges, sipmsg.NewHeader(name, c.String()))
 	}
-	s.respond(in, code, challenges...)
+	if in.tx != nil {
+		res := s.response(in, code, challenges)
+		branch, _ := in.req.Via().Params.Get("branch")
+		if to := res.To(); !in.req.To().Params.Has("tag") {
+			// "the To tag [of a stateless UAS] MUST be generated in a consistent manner" (RFC
+			// 3261 section 8.2.7)
+			to.Params.Add("tag", base64.RawURLEncoding.EncodeToString(s.seal.mac("tag", branch, in.req.CallID().Value())[:macLen]))
+		}
+		in.tx.Refuse(res)
+	}
 	return "", false
 }
 

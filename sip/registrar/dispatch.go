@@ -180,13 +180,17 @@ func (s *Server) respond(in *inbound, code int, extra ...sipmsg.Header) {
 	if in.tx == nil {
 		return
 	}
+	if err := in.tx.Respond(s.response(in, code, extra)); err != nil {
+		s.log.Debug("response not sent", "code", code, "remote", in.Source, "error", err)
+	}
+}
+
+func (s *Server) response(in *inbound, code int, extra []sipmsg.Header) *sipmsg.Response {
 	res := sipmsg.NewResponseFromRequest(in.req, code, reason(code), nil)
 	for _, h := range extra {
 		res.AppendHeader(h)
 	}
-	if err := in.tx.Respond(res); err != nil {
-		s.log.Debug("response not sent", "code", code, "remote", in.Source, "error", err)
-	}
+	return res
 }
 
 func isRequest(in transport.Inbound) bool {

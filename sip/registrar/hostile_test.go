@@ -261,3 +261,21 @@ func TestAddr(t *testing.T) {
 		}
 	})
 }
+
+// A challenge is not a way to have us shoot at others, or to fill our memory: it is sent
+// once, whatever it answers, and nothing is kept.
+func TestChallengesAreStateless(t *testing.T) {
+	alone(t, "INVITE", func(t *testing.T, w *world, r *raw) {
+		text := r.request("INVITE sip:bob@example.org", toBob)
+		r.send(text)
+		pass(time.Minute)
+		if n := w.count("-> "); n != 1 || w.count("-> 407") != 1 {
+			t.Errorf("%d messages for one INVITE: %q", n, w.trace)
+		}
+		first := r.receive()
+		r.send(text)
+		if again := r.receive(); again == nil || first == nil || again.To().Value() != first.To().Value() {
+			t.Errorf("the retransmission was answered with another To tag:\n%v\n%v", first, again)
+		}
+	})
+}

@@ -72,6 +72,7 @@ const (
 	sweepEvery   = 30 * time.Second
 
 	defaultPerSource = 100
+	maxChallenges    = 5000 // per second over UDP, all sources together
 )
 
 // Server is a registrar and proxy. It is safe for concurrent use.
@@ -126,7 +127,7 @@ func Listen(ctx context.Context, cfg *Config) (*Server, error) {
 	var err error
 	s.trans, err = transport.Listen(ctx, transport.Config{
 		Network: s.cfg.Network, Listen: s.cfg.Listen, Log: s.cfg.Log,
-		Handle: s.handle, Broken: s.broken, Trace: s.tracer(),
+		Handle: s.handle, Broken: s.broken, Trace: s.tracer(), Limits: transport.Limits{Replies: maxChallenges},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("registrar: listen: %w", err)

@@ -40,7 +40,7 @@ type Config struct {
 	// Hold, if set, is called when the first transaction of a reliable flow
 	// starts; release when the last one ended (transport.Transport.Hold).
 	Hold func(transport.Flow) (release func())
-	// Reply sends a 503 for MaxServer; nil: Flow.Write (transport.Transport.Reply).
+	// Reply sends a 503 for MaxServer and what Refuse is given; nil: Flow.Write (transport.Transport.Reply).
 	Reply func(transport.Flow, []byte)
 	Log   *slog.Logger // nil: silent
 }

@@ -126,6 +126,22 @@ func (s *Server) Respond(res *sipmsg.Response) error {
 	return s.send(transport.Bytes(res), classOf(res.StatusCode))
 }
 
+// Refuse sends a final response and forgets the request, as if there had been no
+// transaction (RFC 3261 section 8.2.7): nothing is sent again, and a retransmitted
+// request comes as a new one. The response must be the same then, tag included.
+func (s *Server) Refuse(res *sipmsg.Response) {
+	r := (*record)(s)
+	var out todo
+	r.shard.mu.Lock()
+	flow := r.flow
+	if r.state != terminated {
+		r.drop(&out)
+	}
+	r.shard.mu.Unlock()
+	_ = r.layer.run(&out) // writes nothing
+	r.layer.cfg.Reply(flow, transport.Bytes(res))
+}
+
 func (s *Server) send(b []byte, class input) error {
 	r := (*record)(s)
 	var out todo

@@ -65,7 +65,7 @@ func (c *connTable) add(f *tcpFlow, limits *Limits) error {
 		if limits.Conns > 0 && c.accepted >= limits.Conns {
 			return errors.New("too many connections")
 		}
-		if limits.ConnsPerSource > 0 && c.sources[source] >= limits.ConnsPerSource {
+		if limits.ConnsPerSource > 0 && c.sources[source] >= limits.ConnsPerSource && !f.remote.Addr().IsLoopback() {
 			return errors.New("too many connections of one source")
 		}
 		c.accepted++

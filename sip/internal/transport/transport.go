@@ -51,7 +51,7 @@ type Limits struct {
 	MessageSize    int           // bytes of one message on a stream; default 65535
 	Headers        int           // header lines of one message; default 256
 	Conns          int           // accepted TCP connections; default 1024
-	ConnsPerSource int           // accepted connections per IPv4 address or IPv6 /64; default 64
+	ConnsPerSource int           // accepted connections per IPv4 address or IPv6 /64 but loopback; default 64
 	Queue          int           // bytes waiting to be written on one connection; default 1 MiB
 	Idle           time.Duration // closes a TCP flow that is not held and saw no message; default 15 min
 	Greeting       time.Duration // until the first message of an accepted connection is whole; default 30 s
