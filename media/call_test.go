@@ -195,6 +195,28 @@ func TestRFC4733BothWays(t *testing.T) {
 	})
 }
 
+// Packets of telephone events have sequence numbers of the stream and no sound: on
+// a perfect line nothing is lost and nothing concealed.
+func TestRFC4733IsNoLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := NewClock(1)
+		defer clock.Close()
+		alice, bob, _, _ := callPair(t, clock,
+			StreamConfig{Send: codecPCMU, SendDTMF: 101}, StreamConfig{Send: codecPCMU, ReceiveDTMF: 101})
+		go alice.say(speech(16000, 3))
+		go bob.hear(1 << 20)
+		if err := alice.s.SendDTMF(t.Context(), "159#"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if st := bob.s.Stats(); st.Lost != 0 || st.Concealed != 0 || st.Late != 0 || st.Duplicates != 0 || st.DroppedDTMF != 0 {
+			t.Errorf("digits on a perfect line: %+v", st)
+		}
+		alice.end()
+		bob.end()
+	})
+}
+
 func TestLossIsConcealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := NewClock(1)

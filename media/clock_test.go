@@ -104,8 +104,7 @@ func TestClockIdleHasNoGoroutine(t *testing.T) {
 }
 
 func TestClockStall(t *testing.T) {
-	for _, stall := range []time.Duration{15, 90, 250, 3000} {
-		stall *= time.Millisecond
+	for _, stall := range []time.Duration{15 * time.Millisecond, 90 * time.Millisecond, 250 * time.Millisecond, 3 * time.Second} {
 		t.Run(stall.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := NewClock(1)

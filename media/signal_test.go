@@ -12,7 +12,7 @@ func speech(rate int, seconds float64) []int16 {
 	var weight [26]float64 // of the harmonics, at the middle pitch
 	for k := range weight {
 		f := 120 * float64(k)
-		weight[k] = math.Exp(-math.Pow((f-600)/250, 2)) + 0.5*math.Exp(-math.Pow((f-1700)/300, 2)) + 0.05
+		weight[k] = bell(f-600, 250) + 0.5*bell(f-1700, 300) + 0.05
 	}
 	phase := 0.0
 	for i := range pcm {
@@ -61,3 +61,6 @@ func compare(tb testing.TB, sent, got []int16, maxDelay int) (delay int, corr, s
 	}
 	return at, best, 10 * math.Log10(best*best/(1-best*best))
 }
+
+// bell is 1 at 0 and falls off over width.
+func bell(x, width float64) float64 { return math.Exp(-x * x / (width * width)) }

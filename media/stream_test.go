@@ -47,14 +47,14 @@ func TestFormats(t *testing.T) {
 }
 
 func TestRFC3551PacketTimes(t *testing.T) {
-	for _, ptime := range []time.Duration{10, 20, 30, 40, 60} {
+	for _, ptime := range []int{10, 20, 30, 40, 60} {
 		for _, codec := range []Codec{codecPCMU, codecG722} {
-			t.Run(fmt.Sprint(codec.Name, int(ptime)), func(t *testing.T) {
+			t.Run(fmt.Sprint(codec.Name, ptime), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					clock := NewClock(1)
 					defer clock.Close()
 					ta, tb, pa, _ := plainPair(t, clock)
-					alice := newParty(t, ta, Format{}, StreamConfig{Send: codec, PTime: ptime * time.Millisecond})
+					alice := newParty(t, ta, Format{}, StreamConfig{Send: codec, PTime: time.Duration(ptime) * time.Millisecond})
 					bob := newParty(t, tb, Format{}, StreamConfig{Send: codec})
 					words := speech(16000, 2)
 					go alice.say(words)
@@ -65,7 +65,7 @@ func TestRFC3551PacketTimes(t *testing.T) {
 					packets := pa.packets(kindRTP)
 					for i, p := range packets {
 						// One octet per tick of the RTP clock, for G.722 as well.
-						if len(p)-rtpHeader != int(ptime)*8 {
+						if len(p)-rtpHeader != ptime*8 {
 							t.Fatalf("payload of %d octets, want %d", len(p)-rtpHeader, ptime*8)
 						}
 						if marked := p[1]&0x80 != 0; marked != (i == 0) {

@@ -144,6 +144,7 @@ type Buffer struct {
 	hidden  int32         // ticks concealed since the last frame played
 	run     uint64        // frames concealed since then that stood for no packet so far
 	spliced bool          // packets before the next frame were dropped
+	event   bool          // what came after the last frame played had no audio: nothing to conceal
 
 	highest  uint16 // newest sequence number queued
 	newestTS uint32 // and its timestamp
@@ -212,7 +213,7 @@ func (b *Buffer) forget() {
 		b.release(s)
 		s.state = empty
 	}
-	b.begun, b.played, b.filling, b.spliced, b.bad = false, false, true, false, false
+	b.begun, b.played, b.filling, b.spliced, b.event, b.bad = false, false, true, false, false, false
 	b.owed, b.hidden, b.run, b.lateRun = 0, 0, 0, 0
 }
 

@@ -73,7 +73,8 @@ func TestBuffer(t *testing.T) {
 		name, script string
 		want         Stats
 	}{
-		{"the first packet waits for Min, the others follow at the pace of Get", `
+		{
+			"the first packet waits for Min, the others follow at the pace of Get", `
 			0 get wait 160
 			0 put 1
 			20 put 2
@@ -82,8 +83,10 @@ func TestBuffer(t *testing.T) {
 			40 get play 1
 			60 get play 2
 			80 get play 3`,
-			Stats{Received: 3, Played: 3, Delay: 40 * time.Millisecond}},
-		{"reordered packets are put in order", `
+			Stats{Received: 3, Played: 3, Delay: 40 * time.Millisecond},
+		},
+		{
+			"reordered packets are put in order", `
 			0 put 1
 			20 put 3
 			25 put 2
@@ -94,14 +97,18 @@ func TestBuffer(t *testing.T) {
 			80 get play 3
 			100 get play 4
 			120 get play 5`,
-			Stats{Received: 5, Played: 5, Reordered: 2, Delay: 60 * time.Millisecond}},
-		{"the stream may begin out of order", `
+			Stats{Received: 5, Played: 5, Reordered: 2, Delay: 60 * time.Millisecond},
+		},
+		{
+			"the stream may begin out of order", `
 			0 put 8
 			1 put 7
 			40 get play 7
 			60 get play 8`,
-			Stats{Received: 2, Played: 2, Reordered: 1, Delay: 60 * time.Millisecond}},
-		{"what a later packet proves missing is concealed once, and late when it comes", `
+			Stats{Received: 2, Played: 2, Reordered: 1, Delay: 60 * time.Millisecond},
+		},
+		{
+			"what a later packet proves missing is concealed once, and late when it comes", `
 			0 put 1
 			40 put 3
 			40 get play 1
@@ -110,8 +117,10 @@ func TestBuffer(t *testing.T) {
 			65 put 2 late
 			80 get play 3
 			100 get play 4`,
-			Stats{Received: 4, Played: 3, Lost: 1, Late: 1, Concealed: 1, Delay: 40 * time.Millisecond}},
-		{"a second copy is a duplicate before its turn, after it and when lent", `
+			Stats{Received: 4, Played: 3, Lost: 1, Late: 1, Concealed: 1, Delay: 40 * time.Millisecond},
+		},
+		{
+			"a second copy is a duplicate before its turn, after it and when lent", `
 			0 put 1
 			1 put 1 duplicate
 			40 get play 1
@@ -120,16 +129,20 @@ func TestBuffer(t *testing.T) {
 			43 put 2 duplicate
 			60 get play 2
 			61 put 1 duplicate`,
-			Stats{Received: 6, Played: 2, Duplicates: 4, Delay: 18 * time.Millisecond}},
-		{"sequence numbers and timestamps wrap", `
+			Stats{Received: 6, Played: 2, Duplicates: 4, Delay: 18 * time.Millisecond},
+		},
+		{
+			"sequence numbers and timestamps wrap", `
 			0 put 65534@4294967136
 			20 put 65535@0
 			40 put 0@160
 			40 get play 65534
 			60 get play 65535
 			80 get play 0`,
-			Stats{Received: 3, Played: 3, Delay: 40 * time.Millisecond}},
-		{"a leap of the timestamp in sequence is silence, not loss; Min begins anew", `
+			Stats{Received: 3, Played: 3, Delay: 40 * time.Millisecond},
+		},
+		{
+			"a leap of the timestamp in sequence is silence, not loss; Min begins anew", `
 			0 put 1
 			20 put 2
 			40 get play 1
@@ -144,15 +157,19 @@ func TestBuffer(t *testing.T) {
 			520 get wait
 			540 get play 3
 			560 get play 4`,
-			Stats{Received: 4, Played: 4, Concealed: 3, Delay: 40 * time.Millisecond}},
-		{"a pause between packets that both wait lasts until the second has waited for Min", `
+			Stats{Received: 4, Played: 4, Concealed: 3, Delay: 40 * time.Millisecond},
+		},
+		{
+			"a pause between packets that both wait lasts until the second has waited for Min", `
 			0 put 1
 			40 put 2@480
 			40 get play 1
 			60 get wait 160
 			80 get play 2`,
-			Stats{Received: 2, Played: 2, Delay: 40 * time.Millisecond}},
-		{"a late packet is still played when nothing later came: the delay grows", `
+			Stats{Received: 2, Played: 2, Delay: 40 * time.Millisecond},
+		},
+		{
+			"a late packet is still played when nothing later came: the delay grows", `
 			0 put 1
 			40 get play 1
 			60 get lost 160
@@ -160,15 +177,19 @@ func TestBuffer(t *testing.T) {
 			80 get play 2
 			90 put 3
 			100 get play 3`,
-			Stats{Received: 3, Played: 3, Concealed: 1, Inserted: 1, Delay: 10 * time.Millisecond}},
-		{"what was concealed in an empty buffer counts for the loss found later", `
+			Stats{Received: 3, Played: 3, Concealed: 1, Inserted: 1, Delay: 10 * time.Millisecond},
+		},
+		{
+			"what was concealed in an empty buffer counts for the loss found later", `
 			0 put 1
 			40 get play 1
 			60 get lost 160
 			70 put 3
 			80 get play 3`,
-			Stats{Received: 2, Played: 2, Lost: 1, Concealed: 1, Delay: 10 * time.Millisecond}},
-		{"an outage: 60 ms are concealed, then silence, then a new beginning", `
+			Stats{Received: 2, Played: 2, Lost: 1, Concealed: 1, Delay: 10 * time.Millisecond},
+		},
+		{
+			"an outage: 60 ms are concealed, then silence, then a new beginning", `
 			0 put 1
 			40 get play 1
 			60 get lost
@@ -180,8 +201,10 @@ func TestBuffer(t *testing.T) {
 			1020 put 51
 			1040 get play 50
 			1060 get play 51`,
-			Stats{Received: 3, Played: 3, Lost: 48, Concealed: 3, Delay: 40 * time.Millisecond}},
-		{"an outage longer than the ring", `
+			Stats{Received: 3, Played: 3, Lost: 48, Concealed: 3, Delay: 40 * time.Millisecond},
+		},
+		{
+			"an outage longer than the ring", `
 			0 put 1
 			40 get play 1
 			60 get lost
@@ -189,8 +212,10 @@ func TestBuffer(t *testing.T) {
 			9020 put 401
 			9040 get play 400
 			9060 get play 401`,
-			Stats{Received: 3, Played: 3, Lost: 398, Concealed: 1, Delay: 40 * time.Millisecond}},
-		{"packets of 10 ms: two per tick", `
+			Stats{Received: 3, Played: 3, Lost: 398, Concealed: 1, Delay: 40 * time.Millisecond},
+		},
+		{
+			"packets of 10 ms: two per tick", `
 			0 put 1@80/80
 			10 put 2@160/80
 			20 put 3@240/80
@@ -202,8 +227,10 @@ func TestBuffer(t *testing.T) {
 			60 get play 4
 			80 get play 5
 			80 get lost 80`,
-			Stats{Received: 5, Played: 5, Concealed: 1, Delay: 40 * time.Millisecond}},
-		{"packets of 60 ms, their duration learnt: a gap is one of them", `
+			Stats{Received: 5, Played: 5, Concealed: 1, Delay: 40 * time.Millisecond},
+		},
+		{
+			"packets of 60 ms, their duration learnt: a gap is one of them", `
 			0 put 1@480
 			60 put 2@960
 			60 get play 1
@@ -213,8 +240,10 @@ func TestBuffer(t *testing.T) {
 			240 put 5@2400
 			240 get lost 480
 			300 get play 5`,
-			Stats{Received: 4, Played: 4, Lost: 1, Concealed: 1, Delay: 60 * time.Millisecond}},
-		{"durations may vary", `
+			Stats{Received: 4, Played: 4, Lost: 1, Concealed: 1, Delay: 60 * time.Millisecond},
+		},
+		{
+			"durations may vary", `
 			0 put 1@0/160
 			20 put 2@160/320
 			60 put 3@480/240
@@ -224,16 +253,20 @@ func TestBuffer(t *testing.T) {
 			120 put 5@960/160
 			150 get lost 240
 			180 get play 5`,
-			Stats{Received: 4, Played: 4, Lost: 1, Concealed: 1, Delay: 60 * time.Millisecond}},
-		{"timestamps a little off do not matter", `
+			Stats{Received: 4, Played: 4, Lost: 1, Concealed: 1, Delay: 60 * time.Millisecond},
+		},
+		{
+			"timestamps a little off do not matter", `
 			0 put 1@1000
 			20 put 2@1158
 			40 put 3@1325
 			40 get play 1
 			60 get play 2
 			80 get play 3`,
-			Stats{Received: 3, Played: 3, Delay: 40 * time.Millisecond}},
-		{"timestamps that begin anew in sequence are followed", `
+			Stats{Received: 3, Played: 3, Delay: 40 * time.Millisecond},
+		},
+		{
+			"timestamps that begin anew in sequence are followed", `
 			0 put 1@80000
 			20 put 2@80160
 			40 put 3@0
@@ -242,8 +275,10 @@ func TestBuffer(t *testing.T) {
 			60 get play 2
 			80 get play 3
 			100 get play 4`,
-			Stats{Received: 4, Played: 4, Delay: 40 * time.Millisecond}},
-		{"a leap of the sequence needs two packets (RFC 3550 appendix A.1)", `
+			Stats{Received: 4, Played: 4, Delay: 40 * time.Millisecond},
+		},
+		{
+			"a leap of the sequence needs two packets (RFC 3550 appendix A.1)", `
 			0 put 1
 			20 put 2
 			30 put 30000 refused
@@ -254,8 +289,10 @@ func TestBuffer(t *testing.T) {
 			80 put 30004
 			100 get play 30003
 			120 get play 30004`,
-			Stats{Received: 7, Played: 3, Refused: 2, Resets: 1, Delay: 40 * time.Millisecond}},
-		{"after a long quiet any sequence number is believed", `
+			Stats{Received: 7, Played: 3, Refused: 2, Resets: 1, Delay: 40 * time.Millisecond},
+		},
+		{
+			"after a long quiet any sequence number is believed", `
 			0 put 1000
 			40 get play 1000
 			60 get lost
@@ -263,8 +300,10 @@ func TestBuffer(t *testing.T) {
 			5020 put 40001
 			5040 get play 40000
 			5060 get play 40001`,
-			Stats{Received: 3, Played: 3, Resets: 1, Concealed: 1, Delay: 40 * time.Millisecond}},
-		{"telephone-events are neither played nor lost", `
+			Stats{Received: 3, Played: 3, Resets: 1, Concealed: 1, Delay: 40 * time.Millisecond},
+		},
+		{
+			"telephone-events are neither played nor lost", `
 			0 put 1
 			20 put 2
 			40 skip 3
@@ -272,15 +311,17 @@ func TestBuffer(t *testing.T) {
 			60 skip 4
 			60 get play 2
 			80 skip 5
-			80 get lost 160
+			80 get wait 160
 			100 put 6@960
 			100 get wait 160
 			120 put 7@1120
 			120 get wait 160
 			140 get play 6
 			160 get play 7`,
-			Stats{Received: 7, Played: 4, Concealed: 1, Delay: 40 * time.Millisecond}},
-		{"more than Max at once is cut", `
+			Stats{Received: 7, Played: 4, Concealed: 1, Delay: 40 * time.Millisecond},
+		},
+		{
+			"more than Max at once is cut", `
 			0 put 1
 			40 get play 1
 			60 get lost
@@ -293,7 +334,8 @@ func TestBuffer(t *testing.T) {
 			100 put 8
 			100 get play 4 spliced
 			120 get play 5`,
-			Stats{Received: 8, Played: 3, Concealed: 1, Inserted: 1, Dropped: 2, Depth: 3, Delay: 20 * time.Millisecond}},
+			Stats{Received: 8, Played: 3, Concealed: 1, Inserted: 1, Dropped: 2, Depth: 3, Delay: 20 * time.Millisecond},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := New(Config{Max: 100 * time.Millisecond})
@@ -425,7 +467,7 @@ func ExampleBuffer() {
 	}
 	for range 5 {
 		frame, status := b.Get(now)
-		fmt.Println(status, frame.Samples, frame.Payload)
+		fmt.Printf("%v %d %v\n", status, frame.Samples, frame.Payload)
 		now = now.Add(20 * time.Millisecond)
 	}
 	// Output:

@@ -17,7 +17,7 @@ func vowel(rate, n int) []int16 {
 		s := 0.0
 		for k := 1.0; k <= 20; k++ {
 			f := k * 130
-			s += math.Sin(k*phase) * (math.Exp(-math.Pow((f-600)/300, 2)) + 0.5*math.Exp(-math.Pow((f-1500)/300, 2)) + 0.05)
+			s += math.Sin(k*phase) * (bell(f-600, 300) + 0.5*bell(f-1500, 300) + 0.05)
 		}
 		pcm[i] = int16(s * 3000 * (0.8 + 0.2*math.Sin(2*math.Pi*2*t)))
 	}
@@ -200,3 +200,6 @@ func ExampleConcealer() {
 	fmt.Println(frame[10], frame[30], frame[50])
 	// Output: 10000 -10000 10000
 }
+
+// bell is 1 at 0 and falls off over width.
+func bell(x, width float64) float64 { return math.Exp(-x * x / (width * width)) }

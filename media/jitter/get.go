@@ -114,7 +114,7 @@ func (b *Buffer) dry() (Frame, Status) {
 	if b.filling {
 		return b.wait(min(b.dur, b.step))
 	}
-	if b.hidden < b.limit {
+	if b.hidden < b.limit && !b.event {
 		return b.conceal(b.dur)
 	}
 	b.filling = true // fillAt is set by the packet that comes
@@ -126,6 +126,7 @@ func (b *Buffer) stepOver() {
 	for s := b.slot(b.nextSeq); s.state == silent && s.seq == b.nextSeq; s = b.slot(b.nextSeq) {
 		s.state = passed
 		b.nextSeq++
+		b.event = true
 	}
 }
 
@@ -158,7 +159,7 @@ func (b *Buffer) play(s *slot, missing int, at time.Duration) Frame {
 	b.stats.Delay = at - s.arrival
 	b.spare = min(b.spare, b.stats.Delay)
 	b.next = s.ts + uint32(s.ticks)
-	b.played, b.filling, b.spliced = true, false, false
+	b.played, b.filling, b.spliced, b.event = true, false, false, false
 	b.owed, b.hidden, b.run = 0, 0, 0
 	return f
 }
