@@ -1,6 +1,7 @@
 package ice
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -126,7 +127,7 @@ func TestHostileResponses(t *testing.T) {
 				forge.sends(local(t, x).Default, m.Raw)
 			}
 		}
-		if _, ok := px.Err().(*ConsentError); !ok {
+		if _, ok := errors.AsType[*ConsentError](px.Err()); !ok {
 			t.Errorf("path: %v, want consent lost", px.Err())
 		}
 	})
@@ -208,7 +209,7 @@ func TestHostileForkTakesNoRoute(t *testing.T) {
 		x := w.gather(w.host("192.0.2.1", nil))
 		b, p, q := x.bases[0], newPath(x), newPath(x)
 		at := netip.MustParseAddrPort("192.0.2.2:4000")
-		if !b.route(at, p) || !b.route(at, p) || b.route(at, q) {
+		if !b.route(at, p) || b.route(at, q) || !b.route(at, p) {
 			t.Error("a route changed its owner")
 		}
 		for i := range 2 * maxRoutes {

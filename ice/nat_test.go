@@ -1,6 +1,7 @@
 package ice
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -212,7 +213,7 @@ func TestForksShareSocketAndAllocation(t *testing.T) {
 		bothWays(t, here[2], there[2])
 		// Its consent expires: an ended fork is not answered like an early one.
 		<-there[0].Done()
-		if _, ok := there[0].Err().(*ConsentError); !ok {
+		if _, ok := errors.AsType[*ConsentError](there[0].Err()); !ok {
 			t.Errorf("the ended fork's peer ended with %v, want a ConsentError", there[0].Err())
 		}
 	})

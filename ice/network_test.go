@@ -166,7 +166,7 @@ func (n plainNetwork) ListenPacket(ctx context.Context, network, address string)
 // Close in the middle of everything ends everything: the bubble would not end
 // otherwise, and the simulation names sockets left open.
 func TestCloseAtAnyTime(t *testing.T) {
-	for ms := time.Duration(0); ms < 700; ms += 50 {
+	for at := time.Duration(0); at < 700*time.Millisecond; at += 50 * time.Millisecond {
 		simulate(t, func(t *testing.T, w world) {
 			w.relay()
 			x := w.gather(w.behind(netsim.Symmetric, "10.0.0.2", "198.51.100.1"), turnServer)
@@ -191,7 +191,7 @@ func TestCloseAtAnyTime(t *testing.T) {
 			}
 			wg.Go(func() { connect(x, y, Controlling) })
 			wg.Go(func() { connect(y, x, Controlled) })
-			time.Sleep(2*time.Second + ms*time.Millisecond - 300*time.Millisecond)
+			time.Sleep(2*time.Second + at - 300*time.Millisecond)
 			wg.Go(func() { _ = x.Close() })
 			wg.Go(func() { _ = y.Close() })
 			wg.Wait()

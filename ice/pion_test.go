@@ -24,7 +24,7 @@ func TestInteropStockPion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer y.GracefulClose() //nolint:errcheck // never fails
+	defer y.GracefulClose()
 	found := make(chan string, 8)
 	if err := y.OnCandidate(func(c ice.Candidate) {
 		if c != nil {
