@@ -34,7 +34,8 @@ type agent struct {
 	sel            atomic.Pointer[leg]
 	controlling    atomic.Bool
 	retired        atomic.Bool  // a restart began: it may not move the path any more
-	consent        atomic.Int64 // Unix nanoseconds of the last authenticated response
+	epoch          time.Time    // what follows counts from here: it must not follow a wall clock that is set
+	consent        atomic.Int64 // nanoseconds to the last authenticated response; 0: none
 	rtt            atomic.Int64
 	sent, received atomic.Uint64
 }
@@ -59,7 +60,7 @@ const (
 func (g *Gatherer) newAgent(o *offer, role Role, remote Description, path *Path) (*agent, error) {
 	a := &agent{
 		g: g, off: o, path: path, remote: remote, user: o.ufrag + ":" + remote.Ufrag, bases: g.usable(),
-		vconns: map[*base]*vconn{}, byID: map[string]*vconn{}, ready: make(chan struct{}), failed: make(chan error, 1),
+		vconns: map[*base]*vconn{}, byID: map[string]*vconn{}, ready: make(chan struct{}), failed: make(chan error, 1), epoch: time.Now(),
 	}
 	if len(a.bases) == 0 {
 		return nil, noCandidates(g.Errors())
@@ -192,7 +193,7 @@ func (a *agent) onSelected(l, r ice.Candidate) {
 		}
 		return
 	}
-	a.consent.Store(time.Now().UnixNano())
+	a.consent.Store(a.since(time.Now()))
 	n := &leg{b: v.b, to: to, remote: a.candidateAt(to, r.Priority())}
 	a.sel.Store(n)
 	a.path.point(a, n)
@@ -206,6 +207,17 @@ func (a *agent) candidateAt(at netip.AddrPort, priority uint32) Candidate {
 		}
 	}
 	return Candidate{Foundation: "prflx", Component: 1, Transport: "UDP", Priority: priority, Addr: at, Type: PeerReflexive}
+}
+
+// since is how consent keeps a time, never 0; consented gives it back.
+func (a *agent) since(t time.Time) int64 { return max(int64(t.Sub(a.epoch)), 1) }
+
+func (a *agent) consented() time.Time {
+	ns := a.consent.Load()
+	if ns == 0 {
+		return time.Time{}
+	}
+	return a.epoch.Add(time.Duration(ns))
 }
 
 func (a *agent) setRole(controlling bool) { a.controlling.Store(controlling) }

@@ -40,7 +40,7 @@ func (p *Path) checkConsent() {
 	if p.old != nil && a.sel.Load() == nil {
 		a = p.old
 	}
-	last := time.Unix(0, a.consent.Load())
+	last := a.consented()
 	if left := consentTimeout - time.Since(last); left > 0 {
 		p.arm(left)
 		p.mu.Unlock()

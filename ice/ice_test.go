@@ -2,6 +2,7 @@ package ice
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,10 @@ func TestConnectLoopback(t *testing.T) {
 	}
 	if s := px.Stats(); s.PacketsSent != 1 || s.BytesSent != 6 || s.PacketsReceived != 1 || s.Consent.IsZero() {
 		t.Errorf("stats %+v", s)
+	}
+	// Setting the clock by a minute must not end calls: it is a monotonic time.
+	if at := px.Stats().Consent.String(); !strings.Contains(at, " m=") {
+		t.Errorf("consent is of the wall clock: %v", at)
 	}
 }
 

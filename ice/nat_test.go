@@ -218,3 +218,30 @@ func TestForksShareSocketAndAllocation(t *testing.T) {
 		}
 	})
 }
+
+// Allocations live 10 minutes, permissions 5, channels 10, credentials' nonces an
+// hour (RFC 8656): a long call outlives them all, and what it leaves is nothing.
+func TestRFC8656_LongRelayedCall(t *testing.T) {
+	simulate(t, func(t *testing.T, w world) {
+		srv := w.relay()
+		x := w.gather(w.behind(netsim.Symmetric, "10.0.0.2", "198.51.100.1"), turnServer)
+		y := w.gather(w.behind(netsim.Symmetric, "10.1.0.2", "198.51.100.2"), turnServer)
+		px, py := pair(t, x, y, Controlling, Controlled)
+		ix, iy := receive(px), receive(py)
+		for i := range 130 * 6 { // 130 minutes, on hold as it were: a packet now and then
+			send(t, px, fmt.Sprint("\x80 to y ", i))
+			iy.wants(t, fmt.Sprint("\x80 to y ", i))
+			send(t, py, fmt.Sprint("\x80 to x ", i))
+			ix.wants(t, fmt.Sprint("\x80 to x ", i))
+			time.Sleep(10 * time.Second)
+		}
+		if !px.Relayed() || px.Err() != nil || py.Err() != nil {
+			t.Errorf("relayed %v, ended %v, %v", px.Relayed(), px.Err(), py.Err())
+		}
+		_, _ = x.Close(), y.Close()
+		time.Sleep(time.Second) // the last refreshes, not waited for
+		if st := srv.Stats(); st.Allocations != 0 {
+			t.Errorf("%d allocations left", st.Allocations)
+		}
+	})
+}

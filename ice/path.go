@@ -238,9 +238,7 @@ func (p *Path) Stats() PathStats {
 	defer p.mu.Unlock()
 	if a := p.agent; a != nil {
 		s.RTT = time.Duration(a.rtt.Load())
-		if ns := a.consent.Load(); ns != 0 {
-			s.Consent = time.Unix(0, ns)
-		}
+		s.Consent = a.consented()
 	}
 	return s
 }

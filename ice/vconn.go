@@ -24,7 +24,7 @@ type vconn struct {
 	valid map[netip.AddrPort]bool // sources whose request passed MESSAGE-INTEGRITY
 	pace  map[netip.AddrPort]*pace
 	next  time.Time // of the next consent check on the selected pair
-	sent  int64     // Unix nanoseconds of the last one
+	sent  int64     // when the last one went, as agent.since says
 }
 
 type packet struct {
@@ -95,7 +95,7 @@ func (v *vconn) response(p []byte, from netip.AddrPort, sent time.Time) {
 	v.a.received.Add(1)
 	if l := v.a.sel.Load(); l != nil && l.b == v.b && l.to == from && !isErrorResponse(p) {
 		now := time.Now()
-		v.a.consent.Store(now.UnixNano())
+		v.a.consent.Store(v.a.since(now))
 		v.a.rtt.Store(int64(now.Sub(sent)))
 	}
 	v.deliver(p, from)
@@ -151,7 +151,7 @@ func (v *vconn) due(to netip.AddrPort, nominates bool) bool {
 		if v.a.consent.Load() > v.sent && rand.N(2) == 0 {
 			v.next = v.next.Add(agentTick)
 		}
-		v.sent = now.UnixNano()
+		v.sent = v.a.since(now)
 		return true
 	}
 	q := v.pace[to]

@@ -13,8 +13,11 @@ type counters struct {
 
 	droppedUnknown, droppedAuth, droppedReplay, droppedSource, droppedEarly, droppedSSRC atomic.Uint64
 
-	lastReceived atomic.Int64 // Unix nanoseconds
+	began        time.Time    // lastReceived counts from here: it must not follow a wall clock that is set
+	lastReceived atomic.Int64 // nanoseconds; 0: nothing yet
 }
+
+func (c *counters) received(now time.Time) { c.lastReceived.Store(max(int64(now.Sub(c.began)), 1)) }
 
 func (c *counters) snapshot() TransportStats {
 	s := TransportStats{
@@ -26,7 +29,7 @@ func (c *counters) snapshot() TransportStats {
 		DroppedEarly: c.droppedEarly.Load(), DroppedSSRC: c.droppedSSRC.Load(),
 	}
 	if ns := c.lastReceived.Load(); ns != 0 {
-		s.LastReceived = time.Unix(0, ns)
+		s.LastReceived = c.began.Add(time.Duration(ns))
 	}
 	return s
 }

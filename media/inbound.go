@@ -140,7 +140,7 @@ func (t *Transport) deliver(now time.Time, p []byte, from netip.AddrPort) {
 	} else if p, ok = t.open(p, ssrc, from); !ok {
 		return
 	}
-	t.count.lastReceived.Store(now.UnixNano())
+	t.count.received(now)
 	payload := p[n:]
 	if t.in.hdr.Padding {
 		if payload, ok = unpad(payload); !ok {
@@ -255,7 +255,7 @@ func (t *Transport) receiveRTCP(p []byte, from netip.AddrPort, path Path) {
 		}
 	}
 	now := time.Now()
-	t.count.lastReceived.Store(now.UnixNano())
+	t.count.received(now)
 	var room [4]*Stream
 	streams := append(room[:0], t.in.streams...)
 	t.in.mu.Unlock()

@@ -97,6 +97,7 @@ func NewTransport(ctx context.Context, cfg *TransportConfig) (*Transport, error)
 		rtp: cfg.RTP, rtcp: cfg.RTCP, clock: cfg.Clock, cname: cfg.CNAME, mtu: cfg.MTU, log: cfg.Log,
 		done: make(chan struct{}),
 	}
+	t.count.began = time.Now()
 	t.in.sources = sources{sdp: unmap(cfg.Remote), signalling: cfg.Signalling}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
