@@ -116,12 +116,12 @@ func TestRFC3261TwoForked2xx(t *testing.T) {
 		if ack := fork.wants("ACK"); toTag(ack) != "two" {
 			p.t.Errorf("the ACK is %v", ack)
 		}
-		fork.answer(inv, "200 OK", "one", "Contact: <sip:one@192.0.2.2:5070>")
-		if ack := fork.wants("ACK").(*Request); toTag(ack) != "one" || ack.Recipient.User != "one" {
+		fork.answer(inv, "200 OK", "one", "Contact: <sip:1@192.0.2.77:5070>\nRecord-Route: <sip:192.0.2.2:5070;lr;leg=one>")
+		if ack := fork.wants("ACK").(*Request); toTag(ack) != "one" || ack.Recipient.User != "1" || ack.Route() == nil || !strings.Contains(ack.Route().Value(), "leg=one") {
 			p.t.Errorf("the ACK of the other leg is %v", ack)
 		}
 		bye := fork.wants("BYE").(*Request)
-		if toTag(bye) != "one" || bye.Recipient.User != "one" {
+		if toTag(bye) != "one" || bye.Recipient.User != "1" || bye.Route() == nil {
 			p.t.Errorf("the BYE is %v", bye)
 		}
 		fork.answer(bye, "200 OK", "", "")

@@ -101,9 +101,9 @@ func (f *framer) next() (message []byte, blanks int, err error) {
 
 // starts tells whether b can be the beginning of a SIP message.
 func starts(b []byte) bool {
-	if n := bytes.IndexByte(b[:min(len(b), startLine)], ' '); n >= 0 {
-		b = b[:n]
-		return token(b) || bytes.HasPrefix(b, []byte("SIP/"))
+	if n := bytes.IndexAny(b[:min(len(b), startLine)], " \n"); n >= 0 {
+		word := b[:n]
+		return b[n] == ' ' && (token(word) || bytes.HasPrefix(word, []byte("SIP/")))
 	}
 	return len(b) < startLine && (b[0] == '\r' && len(b) == 1 || token(b) || bytes.HasPrefix(b, []byte("SIP")))
 }
