@@ -13,6 +13,7 @@ import (
 	"github.com/peercall/peercall/ice"
 	"github.com/peercall/peercall/ice/relay"
 	"github.com/peercall/peercall/internal/netsim"
+	"github.com/peercall/peercall/media"
 	"github.com/peercall/peercall/session"
 	"github.com/peercall/peercall/session/sessiontest"
 	"github.com/peercall/peercall/sip/registrar"
@@ -139,39 +140,71 @@ func answering(calls chan<- *session.Call) session.HandlerFunc {
 
 // tone is d of a sine at f Hz, 16 kHz.
 func tone(f float64, d time.Duration) []int16 {
-	pcm := make([]int16, int(d.Seconds()*16000))
+	return toneIn(media.Format{Rate: 16000, Channels: 1}, f, d)
+}
+
+func toneIn(format media.Format, f float64, d time.Duration) []int16 {
+	pcm := make([]int16, int(d.Seconds()*float64(format.Rate))*format.Channels)
 	for i := range pcm {
-		pcm[i] = int16(8000 * math.Sin(2*math.Pi*f*float64(i)/16000))
+		pcm[i] = int16(8000 * math.Sin(2*math.Pi*f*float64(i/format.Channels)/float64(format.Rate)))
 	}
 	return pcm
+}
+
+// energy adds up sound, and how much of it is at one frequency. The zero value is silence.
+type energy struct{ all, at float64 }
+
+// add takes a block of mono sound with whole periods of f Hz in it.
+func (e *energy) add(block []int16, f float64, rate int) {
+	var re, im float64
+	for i, s := range block {
+		sin, cos := math.Sincos(2 * math.Pi * f * float64(i) / float64(rate))
+		re, im, e.all = re+float64(s)*cos, im+float64(s)*sin, e.all+float64(s)*float64(s)
+	}
+	e.at += 2 * (re*re + im*im) / float64(len(block))
+}
+
+func (e *energy) share() float64 {
+	if e.all < 1e6 {
+		return 0 // silence
+	}
+	return e.at / e.all
 }
 
 // hears listens for d and returns the share of the energy that is at f Hz.
 func hears(t *testing.T, call *session.Call, f float64, d time.Duration) float64 {
 	t.Helper()
-	if err := call.Audio().SetReadDeadline(time.Now().Add(d)); err != nil {
+	return listen(t, call.Audio(), d, f)[0]
+}
+
+// listen listens for d to the first channel and returns the share of the energy at each frequency.
+func listen(t *testing.T, audio *media.Audio, d time.Duration, fs ...float64) []float64 {
+	t.Helper()
+	if err := audio.SetReadDeadline(time.Now().Add(d)); err != nil {
 		t.Fatal(err)
 	}
-	var all, at float64
-	buf := make([]int16, 320)
+	format := audio.Format()
+	heard := make([]energy, len(fs))
+	buf, mono := make([]int16, format.Rate/50*format.Channels), make([]int16, format.Rate/50)
 	for {
-		n, err := call.Audio().ReadPCM(buf)
+		n, err := audio.ReadPCM(buf)
 		if n == len(buf) { // whole blocks: the frequencies used have whole periods in them
-			var re, im float64
-			for i, s := range buf {
-				sin, cos := math.Sincos(2 * math.Pi * f * float64(i) / 16000)
-				re, im, all = re+float64(s)*cos, im+float64(s)*sin, all+float64(s)*float64(s)
+			for i := range mono {
+				mono[i] = buf[i*format.Channels]
 			}
-			at += 2 * (re*re + im*im) / float64(n)
+			for i, f := range fs {
+				heard[i].add(mono, f, format.Rate)
+			}
 		}
 		if err != nil {
 			break
 		}
 	}
-	if all < 1e6 {
-		return 0 // silence
+	shares := make([]float64, len(fs))
+	for i := range heard {
+		shares[i] = heard[i].share()
 	}
-	return at / all
+	return shares
 }
 
 // talk lets both sides of a call hear a tone of the other's.
