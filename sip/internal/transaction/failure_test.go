@@ -3,9 +3,14 @@ package transaction
 import (
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/peercall/peercall/sip/internal/transport"
 )
 
 func TestRFC3261TransportErrors(t *testing.T) {
@@ -92,5 +97,37 @@ func TestRFC3261Section1822AnotherConnection(t *testing.T) {
 		if n := len(p.server.holds.m); n != 0 {
 			t.Errorf("%d flows still held", n)
 		}
+	})
+}
+
+// A request that is refused without state is answered once and forgotten, and comes as a
+// new one when it is sent again (section 8.2.7).
+func TestRefuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		came, held := 0, 0
+		l := New(Config{
+			Request: func(in transport.Inbound, tx *Server) {
+				if tx == nil {
+					return // the ACK
+				}
+				came++
+				tx.Refuse(sipmsg.NewResponseFromRequest(in.Msg.(*sipmsg.Request), 407, "Proxy Authentication Required", nil))
+				if err := tx.Respond(sipmsg.NewResponse(486, "Busy")); !errors.Is(err, ErrTerminated) {
+					t.Errorf("after Refuse: %v", err)
+				}
+			},
+			Hold: func(transport.Flow) func() { held++; return func() { held-- } },
+		})
+		defer l.Close()
+		w := &wire{start: time.Now(), reliable: true}
+		for n := 1; n <= 2; n++ {
+			l.Receive(inbound(transport.Bytes(newRequest("INVITE", branch)), w))
+			time.Sleep(time.Minute)
+			if first := w.last(); came != n || !strings.HasPrefix(first, "SIP/2.0 407 ") || held != 0 || l.Stats().Servers != 0 {
+				t.Errorf("request %d: came %d times, held %d times, %+v, answered\n%s", n, came, held, l.Stats(), first)
+			}
+		}
+		check(t, "407", w.times("SIP/2.0 407"), "0 60000")
+		check(t, "100", w.times("SIP/2.0 100"), "")
 	})
 }

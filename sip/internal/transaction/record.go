@@ -137,7 +137,8 @@ func (r *record) drop(out *todo) {
 		delete(r.shard.txs, r.key)
 		out.rec, out.release = r, r.flow
 	}
-	r.state, r.buf, r.err, r.onTimeout = terminated, nil, nil, nil
+	r.enter(terminated, 0, 0) // with no timer that a late call could set
+	r.buf, r.err, r.onTimeout = nil, nil, nil
 }
 
 // run does what apply left, with no lock held. An error of the flow is returned; for a
