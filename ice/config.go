@@ -34,7 +34,6 @@ func (s Server) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("url", s.URL), slog.String("username", s.Username), slog.String("password", pw))
 }
 
-// String hides the password too.
 // Check says what is wrong with the server's URL; nil if nothing is.
 func (s Server) Check() error {
 	if _, err := parseServer(s.URL); err != nil {
@@ -43,6 +42,7 @@ func (s Server) Check() error {
 	return nil
 }
 
+// String hides the password too.
 func (s Server) String() string { return s.URL }
 
 // Config says where to gather. The zero value gathers host candidates on every

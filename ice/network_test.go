@@ -52,7 +52,7 @@ func TestConnectThroughLoss(t *testing.T) {
 			s := netsim.New(seed)
 			defer s.Close()
 			w := world{s, t}
-			lossy := netsim.Link{Delay: 30 * time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.05, Dup: 0.05, Reorder: 0.1}
+			lossy := netsim.Link{Delay: 30 * time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.03, Dup: 0.05, Reorder: 0.1}
 			hx, hy := w.behind(netsim.PortRestricted, "10.0.0.2", "198.51.100.1"), w.behind(netsim.PortRestricted, "10.1.0.2", "198.51.100.2")
 			w.relay()
 			x, y := w.gather(hx, turnServer), w.gather(hy, turnServer)
@@ -63,7 +63,9 @@ func TestConnectThroughLoss(t *testing.T) {
 			start := time.Now()
 			px, py := pair(t, x, y, Controlling, Controlled)
 			t.Logf("seed %d: connected after %v, relayed %v", seed, time.Since(start), px.Relayed())
-			time.Sleep(10 * time.Minute)
+			// Four links lose 11% of the checks: seven in a row, which end a path by RFC
+			// 7675, are not to be expected in this time.
+			time.Sleep(3 * time.Minute)
 			if px.Err() != nil || py.Err() != nil {
 				t.Errorf("seed %d: paths ended: %v, %v", seed, px.Err(), py.Err())
 			}
