@@ -136,7 +136,8 @@ func (p *Path) point(a *agent, l *leg) {
 	}
 }
 
-// Close ends the path. After it returns the handler is not called any more.
+// Close ends the path. After it returns the handler is not called any more, which
+// is why the handler must not call it: it would wait for itself.
 func (p *Path) Close() error {
 	p.end(ErrClosed)
 	p.wait()

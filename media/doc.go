@@ -37,6 +37,9 @@
 //
 // # Limitations
 //
+// When the machine stalls, up to half a second of sound is made up for as soon as
+// it goes on; what is older is left out.
+//
 // Codecs are PCMU, PCMA, G.722 and telephone-event; one SRTP key per direction
 // for a transport's life (no MKI, no re-keying); no RTCP feedback (RFC 4585). With
 // DTLS and without rtcp-mux there is no RTCP: it would need an association of its own.
