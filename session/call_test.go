@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,60 +230,68 @@ func TestUnknownUser(t *testing.T) {
 	})
 }
 
+// TestTwoCallsAtOnce: each caller hears the tone that bob plays to her, and not
+// that for the other; the end of one call is not that of the other.
 func TestTwoCallsAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		calls := make(chan *session.Call, 2)
 		bob := w.person("bob", answering(calls))
-		alice, carol := w.person("alice", nil), w.person("carol", nil)
-		w.registered(alice, bob, carol)
+		people := map[string]*session.Endpoint{"alice": w.person("alice", nil), "carol": w.person("carol", nil)}
+		w.registered(bob, people["alice"], people["carol"])
 		type dialled struct {
+			who  string
 			call *session.Call
 			err  error
 		}
 		got := make(chan dialled, 2)
-		for _, ep := range []*session.Endpoint{alice, carol} {
+		for who, ep := range people {
 			go func() {
 				c, err := ep.Dial(w.Context(), "sip:bob@example.org", nil)
-				got <- dialled{c, err}
+				got <- dialled{who, c, err}
 			}()
 		}
-		var callers []*session.Call
+		callers := map[string]*session.Call{}
+		tones := map[string]float64{"alice": 400, "carol": 1000}
 		for range 2 {
 			d := <-got
 			if d.err != nil {
 				w.Fatal(d.err)
 			}
-			callers = append(callers, d.call)
-		}
-		b1, b2 := <-calls, <-calls
-		if b1.Remote() == b2.Remote() {
-			w.Fatalf("both of bob's calls are from %s", b1.Remote())
-		}
-		go b1.Audio().WritePCM(tone(400, 2*time.Second))
-		go b2.Audio().WritePCM(tone(1000, 2*time.Second))
-		shares := make(chan [2]float64, 2)
-		for _, c := range callers {
-			heard := 400.0
-			if c == callers[1] {
-				heard = 1000
+			callers[d.who] = d.call
+			bobs := <-calls
+			f, ok := tones[strings.TrimSuffix(strings.TrimPrefix(bobs.Remote(), "sip:"), "@example.org")]
+			if !ok {
+				w.Fatalf("bob's call is with %q", bobs.Remote())
 			}
-			go func() { shares <- [2]float64{heard, hears(w.T, c, heard, 3*time.Second)} }()
+			go bobs.Audio().WritePCM(tone(f, 2*time.Second))
 		}
-		s1, s2 := <-shares, <-shares
-		// Which of bob's calls is which caller's is not known here: both hear
-		// their own tone, or both hear the other's.
-		if own, other := min(s1[1], s2[1]), max(s1[1], s2[1]); own < 0.9 && other > 0.1 {
-			w.Errorf("the calls are mixed up: shares of energy %v and %v", s1, s2)
+		type heard struct {
+			who    string
+			shares []float64 // of 400 and 1000 Hz
+		}
+		all := make(chan heard, 2)
+		for who, c := range callers {
+			go func() { all <- heard{who, listen(w.T, c.Audio(), 3*time.Second, 400, 1000)} }()
+		}
+		for range 2 {
+			h := <-all
+			own, other := h.shares[0], h.shares[1]
+			if h.who == "carol" {
+				own, other = other, own
+			}
+			if own < 0.9 || other > 0.1 {
+				w.Errorf("%s hears her own tone with %.2f and the other's with %.2f of the energy, want 0.9 and 0", h.who, own, other)
+			}
 		}
 		if n := bob.Stats().Calls; n != 2 {
 			w.Errorf("bob counts %d calls, want 2", n)
 		}
-		if err := callers[0].Hangup(w.Context()); err != nil {
+		if err := callers["alice"].Hangup(w.Context()); err != nil {
 			w.Errorf("hang up: %v", err)
 		}
 		synctest.Wait()
-		if callers[1].Err() != nil {
-			w.Errorf("the end of one call ended the other: %v", callers[1].Err())
+		if err := callers["carol"].Err(); err != nil {
+			w.Errorf("the end of one call ended the other: %v", err)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peercall/peercall/ice"
 	"github.com/peercall/peercall/media"
 	"github.com/peercall/peercall/sip"
 )
@@ -22,6 +23,9 @@ func TestConfigErrors(t *testing.T) {
 		{"listen without scheme", Config{Listen: []string{"127.0.0.1:5060"}}, "udp://192.0.2.1:5060"},
 		{"codec we do not have", Config{Codecs: []string{"opus"}}, "G722"},
 		{"security out of range", Config{Security: 9}, "AllowPlain"},
+		{"rate we do not have", Config{Format: media.Format{Rate: 44100}}, "16000"},
+		{"three channels", Config{Format: media.Format{Channels: 3}}, "1 or 2 channels"},
+		{"server that is none", Config{Servers: []ice.Server{{URL: "foo"}}}, "Config.Servers"},
 		{"account without user", Config{Accounts: []sip.Account{{}}}, "Config.Accounts"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -130,13 +130,13 @@ func version(t *testing.T, sdp []byte, n int) []byte {
 func (p *phone) play(to net.Addr, f float64, packets int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pcm := make([]int16, 160)
+	pcm, last := make([]int16, 160), p.ip[len(p.ip)-1] // of the SSRC
 	for range packets {
 		for i := range pcm {
 			pcm[i] = int16(8000 * math.Sin(2*math.Pi*f*float64(i)/8000)) // whole periods
 		}
 		p.seq++
-		h := []byte{0x80, p.pt, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}
+		h := []byte{0x80, p.pt, 0, 0, 0, 0, 0, 0, 1, 2, 3, last}
 		binary.BigEndian.PutUint16(h[2:], p.seq)
 		binary.BigEndian.PutUint32(h[4:], uint32(p.seq)*160)
 		if p.pt == 8 {
