@@ -191,7 +191,7 @@ func TestSteadyAndLoud(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	for _, p := range [][2]int{{0, 8000}, {8000, -1}, {8000, 1 << 40}, {7999, 8000}, {47999, 48000}} {
+	for _, p := range [][2]int{{0, 8000}, {8000, -1}, {8000, 1 << 30}, {7999, 8000}, {47999, 48000}} {
 		if _, err := New(p[0], p[1]); err == nil {
 			t.Errorf("New(%d, %d) works", p[0], p[1])
 		}
