@@ -112,7 +112,7 @@ func (c *Call) agree(ctx context.Context, l *leg, offer []byte) (fresh *ice.Desc
 
 // changeable refuses what a running call cannot follow, before anything is agreed.
 func (c *Call) changeable(l *leg, o *negotiate.Offered) error {
-	why := ""
+	var why string
 	switch old := &l.line; {
 	case o.ICERestart && (l.ready() == nil || c.restarting):
 		return &negotiate.Refused{Code: 491, Reason: "the path is not ready for a restart"} // the peer tries again
