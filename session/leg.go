@@ -51,7 +51,9 @@ type link struct {
 }
 
 func (k *link) close() {
-	_ = k.stream.Close()
+	if k.stream != nil {
+		_ = k.stream.Close()
+	}
 	_ = k.transport.Close() // sends RTCP BYE
 	if k.rtcp != nil {
 		_ = k.rtcp.Close()
@@ -126,15 +128,10 @@ func (c *Call) connect(ctx context.Context, l *leg) {
 	if c.outgoing != l.late || l.line.ICE != nil && l.line.ICE.Lite {
 		role = ice.Controlling // the first offerer's (RFC 8445 section 6.1.1)
 	}
-	line, stream, gatherer := l.line, c.streamConfig(l), c.gatherer
-	signalling := c.signalling()
+	line, gatherer, signalling := l.line, c.gatherer, c.signalling()
 	c.pending.Go(func() {
 		defer stop(nil)
-		k, err := c.ep.connect(ctx, gatherer, role, line, stream, signalling)
-		if err == nil && !l.set(k, c.securityOf(l, k)) {
-			k.close()
-			err = context.Canceled
-		}
+		k, err := c.ep.connect(ctx, gatherer, role, line, signalling)
 		if err != nil && errors.Is(context.Cause(ctx), errConnectTimeout) {
 			err = errors.Join(errConnectTimeout, err)
 		}
@@ -150,8 +147,8 @@ func (c *Call) signalling() netip.Addr {
 	return netip.Addr{}
 }
 
-// connect makes the link: path, transport, stream. ctx bounds all of it.
-func (ep *Endpoint) connect(ctx context.Context, g *ice.Gatherer, role ice.Role, line negotiate.Line, sc *media.StreamConfig, signalling netip.Addr) (*link, error) {
+// connect makes a link without its stream: path and transport. ctx bounds both.
+func (ep *Endpoint) connect(ctx context.Context, g *ice.Gatherer, role ice.Role, line negotiate.Line, signalling netip.Addr) (*link, error) {
 	keys, err := ep.keys(&line)
 	if err != nil {
 		return nil, err
@@ -160,25 +157,13 @@ func (ep *Endpoint) connect(ctx context.Context, g *ice.Gatherer, role ice.Role,
 	if err != nil {
 		return nil, err
 	}
-	undo := func() {
-		if k.rtcp != nil {
-			_ = k.rtcp.Close()
-		}
-		_ = k.path.Close()
-	}
 	tc := &media.TransportConfig{RTP: k.path, Keys: keys, Clock: ep.clock, Log: ep.cfg.Log, Signalling: signalling}
 	if k.rtcp != nil {
 		tc.RTCP = k.rtcp
 	}
 	tc.Remote = k.remote
-	if k.transport, err = media.NewTransport(ctx, tc); err != nil {
-		undo()
+	if k.transport, err = media.NewTransport(ctx, tc); err != nil { // the paths are closed
 		return nil, fmt.Errorf("session: agree on keys: %w", err)
-	}
-	if k.stream, err = k.transport.NewStream(sc); err != nil {
-		_ = k.transport.Close()
-		undo()
-		return nil, fmt.Errorf("session: start the stream: %w", err)
 	}
 	return k, nil
 }
@@ -221,14 +206,17 @@ func (c *Call) connected(ctx context.Context, l *leg, k *link, err error) {
 	if l.clock != nil {
 		l.clock.Stop()
 	}
+	if err == nil {
+		err = c.stream(l, k)
+	}
 	if c.state == ended {
-		return // closeMedia sees to the link
+		return
 	}
 	inUse := l == c.current.Load()
 	switch {
 	case err == nil && inUse:
 		c.inUse(l, k)
-		c.apply(ctx, l) // what a re-INVITE changed meanwhile
+		c.apply(ctx, l) // an address that a re-INVITE changed meanwhile
 	case err == nil:
 		c.publishPath(l, k) // early media
 	case inUse && errors.Is(err, context.Canceled):
@@ -238,6 +226,24 @@ func (c *Call) connected(ctx context.Context, l *leg, k *link, err error) {
 	default:
 		c.log().Debug("early leg not connected", "err", err) // it is tried again if it answers
 	}
+}
+
+// stream starts the stream of a link, as the line is agreed by now, and gives the
+// link to its leg.
+func (c *Call) stream(l *leg, k *link) (err error) {
+	if c.state == ended {
+		k.close()
+		return c.err
+	}
+	if k.stream, err = k.transport.NewStream(c.streamConfig(l)); err != nil {
+		k.close()
+		return fmt.Errorf("session: start the stream: %w", err)
+	}
+	if !l.set(k, c.securityOf(l, k)) {
+		k.close() // the leg lost meanwhile
+		return context.Canceled
+	}
+	return nil
 }
 
 // inUse begins to watch the media of the leg in use.
