@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ import (
 func TestMethodsAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sessiontest.Pair(t)
+		talk(t, p.AliceCall, p.BobCall)
 		if err := p.AliceCall.Hangup(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -362,5 +365,38 @@ func TestHangupOfADeadPeer(t *testing.T) {
 			w.Errorf("hang up: %v, want the context's end", err)
 		}
 		wantEnd(w.T, "alice", call, session.HungUp)
+	})
+}
+
+// TestRFC3261Section13314NoACK: an answer that is never acknowledged ends the call
+// after 64*T1, with BYE.
+func TestRFC3261Section13314NoACK(t *testing.T) {
+	inWorld(t, func(w *world) {
+		calls := make(chan *session.Call, 1)
+		w.publicAlice(func(cfg *session.Config) {
+			cfg.Handler, cfg.Security, cfg.MediaTimeout = answering(calls), session.AllowPlain, -1
+		})
+		c, err := w.host("phone", phoneIP, nil).ListenPacket(w.Context(), "udp", phoneIP+":5060")
+		if err != nil {
+			w.Fatal(err)
+		}
+		defer c.Close()
+		phone := &phone{w: w, ip: phoneIP}
+		sdp := string(phone.sdp())
+		_, err = c.WriteTo([]byte("INVITE "+toAlice+" SIP/2.0\r\nVia: SIP/2.0/UDP "+phoneIP+";branch=z9hG4bK1\r\nFrom: <"+toPhone+">;tag=1\r\nTo: <"+toAlice+
+			">\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <"+toPhone+">\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\nContent-Length: "+
+			strconv.Itoa(len(sdp))+"\r\n\r\n"+sdp), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(aliceIP+":5060")))
+		if err != nil {
+			w.Fatal(err)
+		}
+		call := <-calls
+		began := time.Now()
+		if err := call.Wait(w.Context()); err == nil {
+			w.Error("the call ended as if somebody had hung up")
+		}
+		wantEnd(w.T, "alice", call, session.SignallingLost)
+		if d := time.Since(began); d < 29*time.Second || d > 33*time.Second {
+			w.Errorf("ended after %v, want 32 s", d)
+		}
 	})
 }

@@ -216,3 +216,57 @@ func TestHoldNeedsAnAnsweredCall(t *testing.T) {
 		}
 	})
 }
+
+// TestHoldGivenUp: ctx ends while the peer is still asked, or between two tries:
+// the re-INVITE is cancelled and the call can be changed again.
+func TestHoldGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func(in *sip.IncomingInvite)
+	}{
+		{"while asked", func(in *sip.IncomingInvite) { _ = in.Respond(100, "", "", nil) }},
+		{"between two tries", func(in *sip.IncomingInvite) { _ = in.Respond(491, "", "", nil) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				alice, phone := w.publicAlice(nil), w.phone()
+				dialogs := make(chan *sip.Dialog, 1)
+				go func() {
+					if in := phone.plain(); in != nil {
+						_ = in.Respond(200, "", "application/sdp", phone.sdp())
+						dialogs <- in.Dialog
+					}
+				}()
+				call, err := alice.Dial(w.Context(), toPhone, allowPlain)
+				if err != nil {
+					w.Fatal(err)
+				}
+				n := 0
+				(<-dialogs).Handle(func(ev sip.DialogEvent) {
+					in, ok := ev.(sip.DialogInvite)
+					if !ok {
+						return
+					}
+					if n++; n == 1 {
+						c.answer(in.IncomingInvite)
+					} else {
+						_ = in.Respond(200, "", "application/sdp", append(version(w.T, phone.sdp(), 2), "a=recvonly\r\n"...))
+					}
+				})
+				time.Sleep(time.Second) // virtual: media flows
+				ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
+				defer cancel()
+				if err := call.Hold(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					w.Errorf("hold: %v, want the context's end", err)
+				}
+				time.Sleep(time.Second)
+				if err := call.Hold(w.Context()); err != nil {
+					w.Errorf("a second hold: %v", err)
+				}
+				if n != 2 {
+					w.Errorf("the phone was asked %d times, want 2", n)
+				}
+			})
+		})
+	}
+}

@@ -79,6 +79,7 @@ func TestHeldWhileConnecting(t *testing.T) {
 		if err := phone.take(answer); err != nil {
 			w.Fatal(err)
 		}
+		time.Sleep(100 * time.Millisecond) // virtual: alice's side has connected, too
 		go call.Audio().WritePCM(tone(400, 2*time.Second))
 		if share := listen(w.T, phone.audio, 2*time.Second, 400)[0]; share != 0 {
 			w.Errorf("the phone that holds hears alice with %.2f of the energy", share)
