@@ -93,7 +93,14 @@ func TestEarlyMediaEvents(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		events := call.Events(w.Context())
+		events := make(chan string, 1)
+		go func() {
+			var got []string
+			for ev := range call.Events(w.Context()) {
+				got = append(got, strings.TrimPrefix(fmt.Sprintf("%T", ev), "session."))
+			}
+			events <- strings.Join(got, " ")
+		}()
 		if err := call.SendDTMF(w.Context(), "1"); err != nil {
 			w.Errorf("a key pressed before the answer: %v", err)
 		}
@@ -103,12 +110,7 @@ func TestEarlyMediaEvents(t *testing.T) {
 		if err := call.Hangup(w.Context()); err != nil {
 			w.Errorf("hang up: %v", err)
 		}
-		var got []string
-		for ev := range events {
-			got = append(got, strings.TrimPrefix(fmt.Sprintf("%T", ev), "session."))
-		}
-		// Nobody took them meanwhile, but each is of its own kind.
-		if s := strings.Join(got, " "); s != "Retrying Ringing EarlyMedia PathReady Answered Ended" {
+		if s := <-events; s != "Retrying Ringing EarlyMedia PathReady Answered Ended" {
 			w.Errorf("the events were %s", s)
 		}
 	})
