@@ -400,3 +400,27 @@ func TestRFC3261Section13314NoACK(t *testing.T) {
 		}
 	})
 }
+
+// TestHangupBeforeTheACKThenShutdown: a call hung up after its 200 and before the
+// ACK. The BYE must wait for the ACK; Hangup and Shutdown wait for it, or the caller
+// would be left alone in the call.
+func TestHangupBeforeTheACKThenShutdown(t *testing.T) {
+	inWorld(t, func(w *world) {
+		calls := make(chan *session.Call, 1)
+		alice := w.publicAlice(func(cfg *session.Config) { cfg.Handler, cfg.Security = answering(calls), session.AllowPlain })
+		phone := w.phone()
+		go phone.calls(phone.sdp())
+		call := <-calls // the 200 is on its way
+		began := time.Now()
+		if err := call.Hangup(w.Context()); err != nil || time.Since(began) == 0 {
+			w.Errorf("Hangup returned %v after %v, before the peer can have answered", err, time.Since(began))
+		}
+		if err := alice.Shutdown(w.Context()); err != nil {
+			w.Errorf("shutdown: %v", err)
+		}
+		time.Sleep(time.Second) // virtual
+		if n := phone.agent.Stats().Dialogs; n != 0 {
+			w.Errorf("the phone has %d dialogs left, want none: it was told BYE", n)
+		}
+	})
+}

@@ -346,3 +346,28 @@ func TestRFC8445Section9RestartByThePeer(t *testing.T) {
 		}
 	})
 }
+
+// TestSilentHoldIsNotTimed: "a call on hold by the peer is not timed", also when the
+// peer holds by sendonly or 0.0.0.0 and plays nothing.
+func TestSilentHoldIsNotTimed(t *testing.T) {
+	for name, hold := range map[string]func(*world, []byte) []byte{
+		"sendonly": func(_ *world, sdp []byte) []byte { return append(sdp, "a=sendonly\r\n"...) },
+		"0.0.0.0": func(w *world, sdp []byte) []byte {
+			return edit(w.T, sdp, "c=IN IP4 "+phoneIP, "c=IN IP4 0.0.0.0")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				phone, call, dialog, answer := w.plainCall()
+				phone.talk(call, answer)
+				if _, err := reinvite(dialog, hold(w, version(w.T, phone.sdp(), 2)), nil); err != nil {
+					w.Fatal(err)
+				}
+				time.Sleep(2 * time.Minute) // virtual
+				if call.Err() != nil {
+					w.Errorf("the call ended on hold: %v", call.Err())
+				}
+			})
+		})
+	}
+}

@@ -37,7 +37,8 @@ func (c *Call) look(k *link) {
 	if l == nil || l.ready() != k {
 		return // replaced
 	}
-	if limit := c.ep.cfg.MediaTimeout; limit > 0 && l.line.Receiving {
+	// On hold by either side a peer may be silent, also one that could play music.
+	if limit := c.ep.cfg.MediaTimeout; limit > 0 && l.line.Receiving && l.line.Sending {
 		last := k.stream.Stats().LastReceived
 		if k.since.After(last) {
 			last = k.since

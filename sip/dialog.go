@@ -31,6 +31,7 @@ type Dialog struct {
 	serving  *IncomingInvite   // the last of the peer's
 	unacked  []*IncomingInvite // those before it whose 2xx has no ACK yet
 	byeAsked bool
+	byeDone  func(error) // of a BYE that waits for the ACK
 	ended    bool
 	untold   *DialogEnded // of an early dialog that the peer ended
 }

@@ -154,13 +154,15 @@ func TestRFC3261ByeWaitsForAck(t *testing.T) {
 		in := p.incoming()
 		p.must(in.Respond(200, "", "", nil))
 		d := c.answered()
-		p.must(in.Dialog.Bye(p.t.Context()))
+		over := make(chan error, 1)
+		go func() { over <- in.Dialog.Bye(p.t.Context()) }()
 		time.Sleep(100 * time.Millisecond)
 		ends := watch(d)
 		p.must(d.Ack("", nil))
 		if ev := (<-ends).(DialogEnded); !ev.ByRemote {
 			p.t.Errorf("got %+v", ev)
 		}
+		p.must(<-over) // Bye waits for the answer, wherever its BYE had to wait
 		p.ladder.wants(p.t, "section 15: \"MUST NOT send a BYE on a confirmed dialog until it has received an ACK\"",
 			"0s alice: INVITE", "5ms bob: 200 INVITE", "110ms alice: ACK", "115ms bob: BYE", "120ms alice: 200 BYE")
 		synctest.Wait()

@@ -49,21 +49,23 @@ func (d *Dialog) over() bool {
 // INVITE that we have not answered is refused with 480 instead. Later calls
 // return nil.
 func (d *Dialog) Bye(ctx context.Context, headers ...Header) error {
-	send, first := d.askBye(headers)
+	result := make(chan error, 1)
+	when, first := d.askBye(headers, func(err error) { result <- err })
 	if !first {
 		return nil
 	}
 	d.finish(DialogEnded{})
-	if !send {
+	switch {
+	case when == byeNever:
 		return nil
-	}
-	result := make(chan error, 1)
-	if !d.sendBye(headers, func(err error) { result <- err }) {
+	case when == byeNow && !d.sendBye(headers, func(err error) { result <- err }):
 		return ErrClosed
 	}
 	select {
 	case err := <-result:
 		return err
+	case <-d.a.done:
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -71,26 +73,38 @@ func (d *Dialog) Bye(ctx context.Context, headers ...Header) error {
 
 // hangUp is Bye without the wait.
 func (d *Dialog) hangUp(headers ...Header) {
-	if send, first := d.askBye(headers); first {
+	if when, first := d.askBye(headers, func(error) {}); first {
 		d.finish(DialogEnded{})
-		if send {
+		if when == byeNow {
 			d.sendBye(headers, func(error) {})
 		}
 	}
 }
 
-// askBye says whether BYE is to be sent now, and whether it is the first time
-// that somebody asks.
-func (d *Dialog) askBye(headers []Header) (send, first bool) {
+// byeWhen is when a BYE that was asked for is sent.
+type byeWhen uint8
+
+const (
+	byeNow   byeWhen = iota
+	byeLater         // after the ACK to our 2xx, or in its stead
+	byeNever         // the INVITE was refused instead
+)
+
+// askBye says when BYE is to be sent, and whether it is the first time that
+// somebody asks. done is told the outcome of one that is sent later.
+func (d *Dialog) askBye(headers []Header, done func(error)) (when byeWhen, first bool) {
 	d.mu.Lock()
 	if d.byeAsked || d.ended {
 		d.mu.Unlock()
-		return false, false
+		return byeNever, false
 	}
-	d.byeAsked = true
+	d.byeAsked, d.byeDone = true, done
 	serving, early := d.serving, d.state.phase == dialogEarly
 	d.mu.Unlock()
-	return serving == nil || serving.hangUp(headers, early), true
+	if serving == nil {
+		return byeNow, true
+	}
+	return serving.hangUp(headers, early), true
 }
 
 // sendBye sends BYE on a goroutine of its own and tells the outcome.

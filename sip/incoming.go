@@ -191,9 +191,12 @@ func (in *IncomingInvite) do(act serverDo, reason string, ack *Request) {
 		in.mu.Unlock()
 		d.mu.Lock()
 		d.byeAsked = true
-		ended := d.ended
+		ended, done := d.ended, d.byeDone
 		d.mu.Unlock()
-		d.sendBye(headers, func(error) {})
+		if done == nil {
+			done = func(error) {}
+		}
+		d.sendBye(headers, done)
 		if ended {
 			d.unlist()
 		}
@@ -241,18 +244,21 @@ func (in *IncomingInvite) awaitsAck() bool {
 
 // hangUp says whether the dialog may send BYE now. If not, an INVITE without an
 // answer is refused, and after a 2xx the BYE follows its ACK.
-func (in *IncomingInvite) hangUp(headers []Header, early bool) (now bool) {
+func (in *IncomingInvite) hangUp(headers []Header, early bool) byeWhen {
 	in.mu.Lock()
 	acts := in.machine.bye()
 	in.bye = headers
 	in.arm()
 	in.mu.Unlock()
+	when := byeLater
 	for _, act := range acts {
 		if act == doBye {
-			return true
+			return byeNow
 		}
 		in.do(act, "", nil)
-		now = act == doRefuseNow && !early // of a re-INVITE: the dialog stands
+		if when = byeNever; act == doRefuseNow && !early {
+			when = byeNow // of a re-INVITE: the dialog stands
+		}
 	}
-	return now
+	return when
 }
