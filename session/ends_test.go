@@ -409,7 +409,7 @@ func TestHangupBeforeTheACKThenShutdown(t *testing.T) {
 		calls := make(chan *session.Call, 1)
 		alice := w.publicAlice(func(cfg *session.Config) { cfg.Handler, cfg.Security = answering(calls), session.AllowPlain })
 		phone := w.phone()
-		go phone.calls(phone.sdp())
+		go phone.invite(toAlice, "application/sdp", phone.sdp(), nil)
 		call := <-calls // the 200 is on its way
 		began := time.Now()
 		if err := call.Hangup(w.Context()); err != nil || time.Since(began) == 0 {

@@ -297,14 +297,14 @@ func (p *phone) invite(target, contentType string, body []byte, ack func([]byte)
 	p.w.Helper()
 	uri, err := sip.ParseURI(target)
 	if err != nil {
-		p.w.Fatal(err)
+		return answered{err: err}
 	}
 	from := sip.URI{Scheme: "sip", User: "phone", Host: p.ip}
 	on, done := outcome(ack)
 	if _, err := p.agent.Invite(&sip.OutRequest{
 		URI: uri, To: sip.Address{URI: uri}, From: sip.Address{URI: from}, ContentType: contentType, Body: body,
 	}, on); err != nil {
-		p.w.Fatal(err)
+		return answered{err: err}
 	}
 	return <-done
 }
