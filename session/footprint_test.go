@@ -124,8 +124,9 @@ func hangup(b *testing.B, calls []*session.Call) {
 
 // BenchmarkEstablished is what one end of an established encrypted call holds, out
 // of 100 calls between two endpoints: the live heap and the stacks, and goroutines.
-// The callee's handler, one goroutine on every other end, is among them. Nobody
-// reads or writes the sound; silence goes both ways. The first figures are of 7 s
+// The callee's handler, one goroutine on every other end, is among them; what else an
+// application would have is not: one goroutine reads the sound of all calls, and
+// silence goes both ways. The first figures are of 7 s
 // after the last call was set up, when DTLS is gone but SIP's timers still hold the
 // INVITE; those with "-later" of when they have let go.
 //
@@ -140,6 +141,7 @@ func BenchmarkEstablished(b *testing.B) {
 		for b.Loop() {
 			before := measure()
 			calls := d.dial(b, n, bobs)
+			stop := hearAll(calls)
 			<-time.After(untilSettled)
 			measure().report(b, before, 2*n, "")
 			if !testing.Short() {
@@ -148,6 +150,7 @@ func BenchmarkEstablished(b *testing.B) {
 			}
 			snapshot(b, "heap", "heap")
 			snapshot(b, "goroutine", "goroutine")
+			stop()
 			hangup(b, calls)
 		}
 		b.ReportMetric(0, "ns/op") // it is all waiting
@@ -187,6 +190,26 @@ func connectMany(b *testing.B, x, y *party, n int) []*end {
 		all = append(all, ends[:]...)
 	}
 	return all
+}
+
+// hearAll reads the sound of all calls ten times a second, until stop is called.
+func hearAll(calls []*session.Call) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		buf := make([]int16, 16000)
+		for {
+			for _, c := range calls {
+				_, _ = c.Audio().ReadPCM(buf) // returns at once: there are 100 ms
+			}
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); wg.Wait() }
 }
 
 // speak writes sound to a call and reads what comes, as an application does, until
