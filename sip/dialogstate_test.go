@@ -138,7 +138,7 @@ func TestHostileRoutes(t *testing.T) {
 func TestFlowUse(t *testing.T) {
 	for _, tt := range []struct {
 		hop              string
-		routed, reliable bool
+		routed, reliable bool // over TCP
 		remote           string
 		use, must        bool
 	}{
@@ -160,7 +160,7 @@ func TestFlowUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		use, must := flowUse(hop, tt.routed, tt.reliable, mustAddr(tt.remote))
+		use, must := flowUse(hop, tt.routed, map[bool]string{false: "UDP", true: "TCP"}[tt.reliable], mustAddr(tt.remote))
 		if use != tt.use || must != tt.must {
 			t.Errorf("%s, routed %v, reliable %v, flow to %s: use %v, must %v; want %v, %v", tt.hop, tt.routed, tt.reliable, tt.remote, use, must, tt.use, tt.must)
 		}

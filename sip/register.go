@@ -287,12 +287,12 @@ func (r *Registration) send(ctx context.Context, want *registerRequest) register
 // way is the next hop and the flow to it: the one in use, or a new one.
 func (r *Registration) way(ctx context.Context) (hop URI, flow transport.Flow, err error) {
 	_, hop = firstHop(&OutRequest{Account: &r.acct}, r.acct.registrar())
-	targets, err := r.a.resolve(ctx, hop)
+	targets, err := r.a.resolve(ctx, hop, nil)
 	if err != nil {
 		return hop, nil, err
 	}
 	for _, t := range targets {
-		if flow, err = r.a.tr.Flow(ctx, t.Transport, t.Addr); err == nil {
+		if flow, err = r.a.tr.Flow(ctx, t); err == nil {
 			return hop, flow, nil
 		}
 	}
