@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -87,6 +88,9 @@ func (t *Transport) shakeHands(ctx context.Context, conn net.Conn, domain string
 	c := tls.Client(&endingConn{Conn: conn}, t.clientTLS(domain))
 	if err := c.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("the other side closed the connection; it may not speak TLS on this port: %w", err)
+		}
 		return nil, fmt.Errorf("TLS handshake: %w", explain(err))
 	}
 	return c, nil
@@ -127,7 +131,7 @@ func explain(err error) error {
 		case strings.Contains(words, "certificate"):
 			return fmt.Errorf("the other side does not take our certificate, or wants one: set Certificates of Config.TLS to one that it trusts: %w", err)
 		case strings.Contains(words, "handshake failure"), strings.Contains(words, "protocol version"):
-			return fmt.Errorf("no version of TLS or no cipher suite in common (TLS 1.2 is the least): %w", err)
+			return fmt.Errorf("no version of TLS (1.2 is the least) or no cipher suite in common, or the other side wants a certificate of ours (set Certificates of Config.TLS): %w", err)
 		}
 	}
 	return err
