@@ -62,7 +62,9 @@ func (ca *CA) Pool() *x509.CertPool {
 }
 
 // Client is the configuration of somebody who trusts the authority.
-func (ca *CA) Client() *tls.Config { return &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12} }
+func (ca *CA) Client() *tls.Config {
+	return &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}
+}
 
 // Server is the configuration of somebody who trusts the authority and is known by names:
 // "example.org", "192.0.2.1" or "sip:example.org".

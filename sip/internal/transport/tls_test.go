@@ -302,7 +302,9 @@ func TestOwnVerification(t *testing.T) {
 		pinned := errors.New("not the pinned one")
 		asked := 0
 		for _, change := range []func(*tls.Config){
-			func(c *tls.Config) { c.VerifyConnection = func(cs tls.ConnectionState) error { asked += len(cs.VerifiedChains); return pinned } },
+			func(c *tls.Config) {
+				c.VerifyConnection = func(cs tls.ConnectionState) error { asked += len(cs.VerifiedChains); return pinned }
+			},
 			func(c *tls.Config) {
 				c.VerifyPeerCertificate = func(_ [][]byte, chains [][]*x509.Certificate) error { asked += len(chains); return pinned }
 			},
