@@ -103,7 +103,7 @@ func (t *Transport) bindAll(ctx context.Context, entries []entry) error {
 		}
 		a := &tcpAcceptor{t: t}
 		if e.network == "tls" {
-			if a.tls = t.tls; !hasCertificate(t.tls) {
+			if a.tls = t.cfg.TLS; !hasCertificate(a.tls) {
 				return fmt.Errorf("sip: listen address tls://%s needs a certificate: set Certificates (or GetCertificate) of Config.TLS", net.JoinHostPort(e.host, strconv.Itoa(int(e.port))))
 			}
 		} else if e.port == 0 {

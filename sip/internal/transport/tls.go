@@ -146,7 +146,7 @@ func (t *Transport) Secure(f Flow) bool {
 }
 
 // Verifies says that connections of ours over TLS are verified.
-func (t *Transport) Verifies() bool { return t.cfg.TLS == nil || !t.cfg.TLS.InsecureSkipVerify }
+func (t *Transport) Verifies() bool { return !t.cfg.TLS.InsecureSkipVerify }
 
 // DomainOf is whom the certificate of a TLS flow that we made names; empty otherwise.
 func DomainOf(f Flow) string {

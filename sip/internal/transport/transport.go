@@ -91,7 +91,6 @@ func set[T int | time.Duration](v *T, def T) {
 // Transport owns the sockets of one agent. It is safe for concurrent use.
 type Transport struct {
 	cfg       Config
-	tls       *tls.Config // as a server
 	seed      maphash.Seed
 	udp       []*udpSocket   // fixed after Listen
 	listeners []*tcpAcceptor // fixed after Listen
@@ -113,7 +112,8 @@ type counters struct {
 // Listen binds the sockets of cfg. ctx bounds the binding only.
 func Listen(ctx context.Context, cfg Config) (*Transport, error) {
 	cfg.Limits.defaults()
-	t := &Transport{cfg: cfg, tls: atLeast12(cfg.TLS), seed: maphash.MakeSeed(), stop: make(chan struct{})}
+	cfg.TLS = atLeast12(cfg.TLS)
+	t := &Transport{cfg: cfg, seed: maphash.MakeSeed(), stop: make(chan struct{})}
 	t.conns.init()
 	t.replies.rate = cfg.Limits.Replies
 	if err := t.bind(ctx); err != nil {
