@@ -3,6 +3,7 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -258,6 +259,42 @@ func TestHostileSDESInClear(t *testing.T) {
 			_, err := alice.Dial(w.Context(), "sip:bob@example.org", nil)
 			wantStatus(w.T, err, 488)
 		})
+	})
+}
+
+// TestHostileUnverifiedHop: who does not look at the certificate gives no keys away.
+func TestHostileUnverifiedHop(t *testing.T) {
+	overTLS(t, func(w *world) {
+		phone, acct := w.sdesPhone()
+		alice := w.registeredAlice(func(cfg *session.Config) {
+			cfg.Handler = answering(nil)
+			cfg.TLS = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // what is tested
+		})
+		offers := make(chan int, 1)
+		go func() {
+			n := 0
+			for in := phone.next(); in != nil; in = phone.next() {
+				n++
+				_ = in.Respond(488, "", "", nil)
+				select {
+				case <-offers:
+				default:
+				}
+				offers <- n
+			}
+		}()
+		_, err := alice.Dial(w.Context(), "sip:bob@example.org", nil)
+		wantStatus(w.T, err, 488)
+		time.Sleep(time.Minute)
+		if n := <-offers; n != 1 {
+			w.Errorf("%d offers went out, want one of DTLS-SRTP", n)
+		}
+		on, done := outcome(nil)
+		uri := sip.URI{Scheme: "sip", User: "alice", Host: "example.org"}
+		if _, err := phone.agent.Invite(&sip.OutRequest{URI: uri, Account: acct, ContentType: "application/sdp", Body: phone.sdes(key(1, "AEAD_AES_128_GCM", 'k'))}, on); err != nil {
+			w.Fatal(err)
+		}
+		wantStatus(w.T, (<-done).err, 488)
 	})
 }
 

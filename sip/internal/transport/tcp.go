@@ -112,7 +112,7 @@ func (f *tcpFlow) write() {
 			f.writing, f.queue = false, nil
 			f.shutLocked(err, false)
 			f.mu.Unlock()
-			hangUp(f.conn)
+			cut(f.conn)
 			return
 		}
 		if cap(p) <= 16<<10 {

@@ -188,3 +188,11 @@ func hangUp(conn net.Conn) {
 	}
 	_ = conn.Close()
 }
+
+// cut closes a connection without a last word, for a peer that took none.
+func cut(conn net.Conn) {
+	if c, ok := conn.(*tls.Conn); ok {
+		conn = c.NetConn()
+	}
+	_ = conn.Close()
+}

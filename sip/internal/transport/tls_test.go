@@ -282,8 +282,7 @@ func TestClientCertificates(t *testing.T) {
 		b.wants("a request of a client with a certificate", 1)
 		none := listenTLS(t, alice, ca.Client(), "udp://:0")
 		defer none.Close()
-		if f, err = none.Flow(t.Context(), tlsTarget("b.example")); err == nil {
-			none.write(f, overTLS) // TLS 1.3 tells afterwards
+		if _, err = none.Flow(t.Context(), tlsTarget("b.example")); err == nil { // TLS 1.3 tells afterwards
 			if ended := none.ended(); len(ended) != 1 || !strings.Contains(ended[0].Error(), "set Certificates of Config.TLS") {
 				t.Errorf("without a certificate: %v", ended)
 			}
@@ -360,6 +359,49 @@ func TestCloseDuringHandshake(t *testing.T) {
 		}
 		if _, err := Listen(t.Context(), Config{Network: alice, Listen: []string{"tls://:5061"}, TLS: ca.Client(), Handle: func(Inbound) {}}); err == nil || !strings.Contains(err.Error(), "needs a certificate") {
 			t.Errorf("listening without a certificate: %v", err)
+		}
+	})
+}
+
+// A peer that does not read keeps Close waiting no longer over TLS than over TCP, and one
+// that reads is told that the connection ends.
+func TestTLSEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *netsim.Sim, alice, bob *netsim.Host) {
+		ca := testca.New(t, "the CA")
+		for _, deaf := range []bool{true, false} {
+			b := listenTLS(t, bob, ca.Server("b.example"), "tls://192.0.2.2:5061")
+			raw, err := alice.Dial(t.Context(), "tcp", "192.0.2.2:5061")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := ca.Client()
+			cfg.ServerName = "b.example"
+			c := tls.Client(raw, cfg)
+			if _, err := io.WriteString(c, overTLS); err != nil {
+				t.Fatal(err)
+			}
+			f := b.wants("a request", 1)[0].Flow
+			ended := make(chan error, 1)
+			if deaf {
+				b.write(f, strings.Repeat("x", 900<<10)) // more than is on the way at once
+			} else {
+				go func() {
+					_, err := io.ReadAll(c)
+					ended <- err
+				}()
+			}
+			synctest.Wait()
+			begin := time.Now()
+			_ = b.Close()
+			if took := time.Since(begin); took > closeGrace {
+				t.Errorf("Close took %v, deaf %v", took, deaf)
+			}
+			if !deaf {
+				if err := <-ended; err != nil {
+					t.Errorf("the peer is told %v, want a close_notify", err)
+				}
+			}
+			_ = raw.Close()
 		}
 	})
 }
