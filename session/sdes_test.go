@@ -227,6 +227,47 @@ func TestRFC4568IncomingAndRekey(t *testing.T) {
 	})
 }
 
+// TestSDESBetweenEndpoints: two of us behind NATs with SDES and ICE, held by
+// either side; the first offer is refused by hand.
+func TestSDESBetweenEndpoints(t *testing.T) {
+	overTLS(t, func(w *world) {
+		calls := make(chan *session.Call, 1)
+		answer, first := answering(calls), make(chan struct{}, 1)
+		first <- struct{}{}
+		bob := w.person("bob", func(ctx context.Context, in *session.Incoming) {
+			select {
+			case <-first:
+				_ = in.Reject(ctx, 488)
+			default:
+				answer(ctx, in)
+			}
+		})
+		alice := w.person("alice", nil)
+		w.registered(alice, bob)
+		a, err := alice.Dial(w.Context(), "sip:bob@example.org", nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		b := <-calls
+		talk(w.T, a, b)
+		for _, c := range []*session.Call{a, b} {
+			if s := c.Security(); s.Profile != "SDES" || s.Suite != "AEAD_AES_128_GCM" || s.Hop != "TLS" {
+				w.Errorf("protected by %+v", s)
+			}
+			if err := c.Hold(w.Context()); err != nil {
+				w.Error(err)
+			}
+			time.Sleep(5 * time.Second)
+			if err := c.Resume(w.Context()); err != nil {
+				w.Error(err)
+			}
+		}
+		a.Audio().Discard()
+		b.Audio().Discard()
+		talk(w.T, a, b)
+	})
+}
+
 // TestHostileSDESInClear: keys that anyone on the way can read are refused, also by who
 // allows plain RTP, and so are they by who wants DTLS-SRTP over TLS.
 func TestHostileSDESInClear(t *testing.T) {
