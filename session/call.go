@@ -40,6 +40,7 @@ type Call struct {
 	// What follows belongs to the call's goroutine.
 	state      state
 	security   Protection
+	secure     bool // our own hop is TLS with a verified certificate
 	gatherer   *ice.Gatherer
 	local      ice.Description
 	dialog     *sip.Dialog // confirmed
@@ -241,5 +242,5 @@ func (c *Call) use(l *leg) { c.current.Store(l) }
 
 // newMachine makes the offer/answer state of a new dialog.
 func (c *Call) newMachine(weakest negotiate.Profile) *negotiate.Machine {
-	return newMachine(c.ep.cfg.codecs, weakest)
+	return newMachine(c.ep.cfg.codecs, weakest, c.secure)
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -54,6 +55,10 @@ type Config struct {
 	// its port is dropped and counted in Stats.
 	AcceptDirect bool
 
+	// TLS is for servers and callees whose URI has ";transport=tls", and for "tls://"
+	// entries of Listen, which need a certificate in it; sip.Config says more. Nil trusts
+	// the machine's roots.
+	TLS *tls.Config
 	// Listen lists the addresses of the signalling, such as "udp://127.0.0.1:0".
 	// Nil is port 5060, UDP and TCP, when there is a Handler and no registrar, and
 	// otherwise an ephemeral port. When every entry names an address, media binds
@@ -64,7 +69,8 @@ type Config struct {
 	// RelayOnly sends media through a TURN server and tells the peer no other
 	// address of ours.
 	RelayOnly bool
-	// Security is the weakest protection of media that is allowed; 0 is AllowSDES.
+	// Security is the weakest protection of media that is allowed; 0 is AllowSDES: a
+	// callee that refuses DTLS-SRTP is called again with SDES if our own hop is TLS.
 	Security Protection
 
 	// Format of the PCM of every call, whatever the codec; zero is 16 kHz mono.

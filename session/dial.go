@@ -51,7 +51,7 @@ func (ep *Endpoint) Start(ctx context.Context, target string, opts *DialOptions)
 		return nil, err
 	}
 	c := newCall(ep, true)
-	c.security = d.security
+	c.security, c.secure = d.security, d.secure
 	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -85,6 +85,7 @@ func (ep *Endpoint) Start(ctx context.Context, target string, opts *DialOptions)
 type dialing struct {
 	out      sip.OutRequest
 	security Protection
+	secure   bool // it goes by TLS with a verified certificate, or not at all
 	profile  negotiate.Profile
 	next     []negotiate.Profile // still allowed, weaker than profile
 	offer    *negotiate.Machine  // the offer that is out: every leg forks it
@@ -102,7 +103,7 @@ func (ep *Endpoint) dialing(target string, opts *DialOptions) (*dialing, error) 
 		return nil, fmt.Errorf("session: %q is not an address to call, such as sip:bob@example.org: %w", target, err)
 	}
 	if uri.Scheme == "sips" {
-		return nil, fmt.Errorf("session: cannot call %s: sips needs TLS, which is not supported yet", uri.String())
+		return nil, fmt.Errorf("session: cannot call %s: sips promises TLS up to the callee, which nobody can know; write sip: instead, with \";transport=tls\" when it goes straight to its host", uri.String())
 	}
 	acct, err := ep.cfg.account(opts.From)
 	if err != nil {
@@ -128,13 +129,12 @@ func (ep *Endpoint) dialing(target string, opts *DialOptions) (*dialing, error) 
 		d.security = ep.cfg.Security
 	}
 	d.profile = negotiate.DTLS
-	if d.security.weakest() < negotiate.DTLS {
-		d.next = []negotiate.Profile{negotiate.Plain}
-	}
 	d.out = sip.OutRequest{
 		URI: uri, To: sip.Address{URI: uri}, From: sip.Address{URI: from}, Account: acct,
 		Header: slices.Clone(opts.Header), ContentType: sdpType,
 	}
+	d.secure = ep.agent.Secure(&d.out)
+	d.next = d.security.weaker(d.secure)
 	return d, nil
 }
 
@@ -144,7 +144,11 @@ func (d *dialing) invite(c *Call) error {
 		return c.err
 	}
 	d.offer = c.newMachine(d.profile)
-	body, err := d.offer.Offer(localText(c.local, c.ep.fingerprint()), d.profile)
+	local := localText(c.local, c.ep.fingerprint())
+	if d.profile == negotiate.SDES {
+		local.Crypto = newCrypto()
+	}
+	body, err := d.offer.Offer(local, d.profile)
 	if err != nil {
 		return fmt.Errorf("session: make the offer: %w", err)
 	}

@@ -58,7 +58,7 @@ func Listen(ctx context.Context, cfg *Config) (*Endpoint, error) {
 	ep.life, ep.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	ready := make(chan struct{}) // an INVITE may come before Listen knows its own agent
 	sc := &sip.Config{
-		Listen: c.Listen, UserAgent: c.UserAgent, Log: c.Log, Trace: c.Trace, Accept: ep.accept,
+		Listen: c.Listen, TLS: c.TLS, UserAgent: c.UserAgent, Log: c.Log, Trace: c.Trace, Accept: ep.accept,
 		OnInvite: func(in *sip.IncomingInvite) { <-ready; ep.incoming(in) },
 	}
 	if c.Network != nil {

@@ -78,11 +78,11 @@ func (c *Call) beginChange(r *reoffer) error {
 
 // offerChange sends the re-INVITE.
 func (c *Call) offerChange(r *reoffer) error {
-	local := c.localText(r.held)
+	at := c.local
 	if r.fresh != nil {
-		local = localText(*r.fresh, c.ep.fingerprint())
-		local.Direction = direction(r.held)
+		at = *r.fresh
 	}
+	local := c.localText(at, r.held)
 	body, err := r.line.machine.Offer(local, r.line.line.Profile)
 	if err != nil {
 		return fmt.Errorf("session: make the offer: %w", err)
@@ -191,10 +191,14 @@ func (c *Call) abandonChange(r *reoffer) {
 	r.sent.Cancel("")
 }
 
-// localText is our side of the call as it is now.
-func (c *Call) localText(held bool) negotiate.Local {
-	l := localText(c.local, c.ep.fingerprint())
+// localText is our side of a call that goes on: at its old or a new address, with the
+// keys that it has.
+func (c *Call) localText(at ice.Description, held bool) negotiate.Local {
+	l := localText(at, c.ep.fingerprint())
 	l.Direction = direction(held)
+	if line := &c.current.Load().line; line.Profile == negotiate.SDES {
+		l.Crypto = []negotiate.Crypto{line.LocalCrypto}
+	}
 	return l
 }
 

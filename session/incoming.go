@@ -145,7 +145,7 @@ func (in *Incoming) unanswered(e *EndError) int {
 // accept is asked by sip about requests outside dialogs: the user must be ours,
 // and with a registrar they come from there.
 func (ep *Endpoint) accept(req *sip.Request, from netip.AddrPort) int {
-	if len(ep.cfg.register) > 0 && !ep.cfg.AcceptDirect && !ep.fromRegistrar(from.Addr()) {
+	if len(ep.cfg.register) > 0 && !ep.cfg.AcceptDirect && !ep.fromRegistrar(from.Addr(), req.Transport()) {
 		return -1
 	}
 	if len(ep.cfg.accounts) == 0 || req.Method == "OPTIONS" {
@@ -159,8 +159,13 @@ func (ep *Endpoint) accept(req *sip.Request, from netip.AddrPort) int {
 	return 404
 }
 
-func (ep *Endpoint) fromRegistrar(host netip.Addr) bool {
+// fromRegistrar says that a request came from where a registrar of ours is, and under TLS
+// when we reach it so: the address alone can be forged in a datagram.
+func (ep *Endpoint) fromRegistrar(host netip.Addr, transport string) bool {
 	for _, r := range ep.registrations() {
+		if r.Transport() == "TLS" && transport != "TLS" {
+			continue
+		}
 		if server := r.Server(); server.IsValid() && server.Addr().Unmap() == host.Unmap() {
 			return true
 		}
@@ -199,6 +204,7 @@ func (in *Incoming) judge() (code int, warning string) {
 	if ep.cfg.Handler == nil {
 		return 480, ""
 	}
+	in.call.secure = in.inv.Dialog.Secure()
 	in.machine = in.call.newMachine(in.call.security.weakest())
 	body := in.inv.Request.Body()
 	if len(body) == 0 {
@@ -280,6 +286,9 @@ func (in *Incoming) answer(ctx context.Context) error {
 	}
 	l := &leg{dialog: in.inv.Dialog, machine: in.machine, late: in.late}
 	local := localText(c.local, c.ep.fingerprint())
+	if c.secure {
+		local.Crypto = newCrypto()
+	}
 	var body []byte
 	var err error
 	if in.late {

@@ -42,8 +42,9 @@ type leg struct {
 
 // link is connected media.
 type link struct {
-	path, rtcp *ice.Path      // rtcp nil: multiplexed
-	remote     netip.AddrPort // of a peer without ICE
+	path, rtcp *ice.Path        // rtcp nil: multiplexed
+	remote     netip.AddrPort   // of a peer without ICE
+	crypto     negotiate.Crypto // the peer's, of SDES; the call's goroutine owns it
 	transport  *media.Transport
 	stream     *media.Stream
 	since      time.Time // silence counts from here; the call's goroutine owns it
@@ -157,6 +158,7 @@ func (ep *Endpoint) connect(ctx context.Context, g *ice.Gatherer, role ice.Role,
 	if err != nil {
 		return nil, err
 	}
+	k.crypto = line.RemoteCrypto
 	tc := &media.TransportConfig{RTP: k.path, Keys: keys, Clock: ep.clock, Log: ep.cfg.Log, Signalling: signalling}
 	if k.rtcp != nil {
 		tc.RTCP = k.rtcp

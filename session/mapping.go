@@ -25,8 +25,11 @@ const sdpType = "application/sdp"
 // ptime is how much sound we put into a packet.
 const ptime = 20 * time.Millisecond
 
-func newMachine(codecs []string, weakest negotiate.Profile) *negotiate.Machine {
+func newMachine(codecs []string, weakest negotiate.Profile, secure bool) *negotiate.Machine {
 	cfg := negotiate.Config{DTMF: true, Weakest: weakest, PTime: ptime}
+	if secure {
+		cfg.SDESSuites = sdesSuites()
+	}
 	for _, name := range codecs {
 		cfg.Codecs = append(cfg.Codecs, negotiate.Codec{Name: name, PayloadType: staticType(name), ClockRate: 8000, Channels: 1})
 	}
@@ -95,6 +98,9 @@ func (ep *Endpoint) keys(line *negotiate.Line) (media.Keys, error) {
 			return media.Keys{}, errors.New("session: the peer named no certificate fingerprint with a hash that we take")
 		}
 		return media.Keys{DTLS: d}, nil
+	}
+	if line.Profile == negotiate.SDES {
+		return sdesKeys(line)
 	}
 	return media.Keys{}, fmt.Errorf("session: cannot protect media by %v", line.Profile)
 }

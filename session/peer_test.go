@@ -33,6 +33,8 @@ type phone struct {
 	rtp   net.PacketConn
 	in    chan *sip.IncomingInvite
 
+	protect, unprotect func([]byte) []byte // SRTP, if not nil
+
 	mu  sync.Mutex // one tone at a time: guards what follows
 	pt  uint8      // 0: PCMU, 8: PCMA
 	seq uint16
@@ -144,6 +146,9 @@ func (p *phone) play(to net.Addr, f float64, packets int) {
 		} else {
 			h = g711.EncodeULaw(h, pcm)
 		}
+		if p.protect != nil {
+			h = p.protect(h)
+		}
 		_, _ = p.rtp.WriteTo(h, to)
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -177,7 +182,12 @@ func (p *phone) hears(pt uint8, f float64, d time.Duration) (packets int, share 
 		if n < 12 || buf[1] >= 192 && buf[1] <= 223 { // RTCP
 			continue
 		}
-		packets++
+		if p.unprotect != nil {
+			n = copy(buf, p.unprotect(buf[:n]))
+		}
+		if packets++; n < 12 {
+			continue
+		}
 		switch payload := buf[12:n]; {
 		case buf[1]&0x7F != pt:
 		case pt == 8:

@@ -28,7 +28,7 @@ func (c *Call) reinvited(ctx context.Context, inv *sip.IncomingInvite) {
 
 // offerAgain answers a re-INVITE without an offer by an offer of ours.
 func (c *Call) offerAgain(l *leg, inv *sip.IncomingInvite) {
-	body, err := l.machine.Offer(c.localText(c.held), l.line.Profile)
+	body, err := l.machine.Offer(c.localText(c.local, c.held), l.line.Profile)
 	if err != nil {
 		_ = inv.Respond(500, "", "", nil)
 		return
@@ -90,7 +90,7 @@ func (c *Call) agree(ctx context.Context, l *leg, offer []byte) (fresh *ice.Desc
 		l.machine.Reject()
 		return nil, nil, err
 	}
-	local := c.localText(c.held)
+	local := c.localText(c.local, c.held)
 	if offered.ICERestart && offered.ICE != nil {
 		d, err := c.gatherer.Renew(ctx)
 		if err != nil {
@@ -98,8 +98,7 @@ func (c *Call) agree(ctx context.Context, l *leg, offer []byte) (fresh *ice.Desc
 			return nil, nil, err
 		}
 		fresh = &d
-		local = localText(d, c.ep.fingerprint())
-		local.Direction = direction(c.held)
+		local = c.localText(d, c.held)
 	}
 	answer, plan, err := l.machine.Accept(local)
 	if err != nil {
@@ -124,6 +123,8 @@ func (c *Call) changeable(l *leg, o *negotiate.Offered) error {
 		why = "ICE cannot begin or end during a call"
 	case o.Mux != old.Mux:
 		why = "rtcp-mux cannot change during a call"
+	case o.Profile == negotiate.SDES && !slices.Contains(o.Suites, old.LocalCrypto.Suite):
+		why = "the cipher suite cannot change during a call"
 	case o.Profile == negotiate.DTLS && !slices.Equal(o.Fingerprints, old.Fingerprints):
 		why = "another certificate needs a new call"
 	default:
@@ -160,6 +161,10 @@ func (c *Call) apply(ctx context.Context, l *leg) {
 		if k.rtcp != nil {
 			k.rtcp.Retarget(l.line.RemoteRTCP)
 		}
+	}
+	if err := k.rekey(&l.line); err != nil {
+		c.hangUp(&EndError{Cause: NoMedia, Err: err})
+		return
 	}
 	if err := k.stream.Update(c.streamConfig(l)); err != nil {
 		c.hangUp(&EndError{Cause: NoMedia, Err: err})

@@ -49,9 +49,9 @@ func (c *Call) Security() Security {
 func (c *Call) securityOf(l *leg, k *link) Security {
 	s := Security{Profile: k.transport.Profile(), Suite: k.transport.Suite()}
 	if l.dialog != nil {
-		s.Hop = l.dialog.Transport()
+		s.Hop, s.HopVerified = l.dialog.Transport(), l.dialog.Secure()
 	}
-	if s.Suite != "" {
+	if s.Profile == "DTLS-SRTP" {
 		s.LocalFingerprint, s.RemoteFingerprint = k.transport.LocalFingerprint().String(), k.transport.RemoteFingerprint().String()
 	}
 	return s

@@ -13,6 +13,7 @@ import (
 	"github.com/peercall/peercall/ice"
 	"github.com/peercall/peercall/ice/relay"
 	"github.com/peercall/peercall/internal/netsim"
+	"github.com/peercall/peercall/internal/testca"
 	"github.com/peercall/peercall/media"
 	"github.com/peercall/peercall/session"
 	"github.com/peercall/peercall/session/sessiontest"
@@ -30,6 +31,7 @@ type world struct {
 	hosts     map[string]*netsim.Host
 	transport string // of the signalling
 	nat       netsim.NATKind
+	ca        *testca.CA // over TLS: everybody trusts it
 	mu        sync.Mutex
 	packets   []netsim.Packet // what was seen, when watching
 	dropped   int             // by loseSIP
@@ -52,10 +54,15 @@ func inWorldOver(t *testing.T, transport string, nat netsim.NATKind, f func(w *w
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, sim: netsim.New(7), homes: map[string]*netsim.NAT{}, hosts: map[string]*netsim.Host{}, transport: transport, nat: nat}
 		t.Cleanup(w.sim.Close)
-		reg, err := registrar.Listen(t.Context(), &registrar.Config{
+		rc := &registrar.Config{
 			Network: w.host("registrar", registrarIP, nil), Domain: "example.org", Users: passwords,
 			Listen: []string{"udp://" + registrarIP + ":5060", "tcp://" + registrarIP + ":5060"},
-		})
+		}
+		if transport == "tls" {
+			w.ca = testca.New(t, "the CA")
+			rc.Listen, rc.TLS = append(rc.Listen, "tls://"+registrarIP+":5061"), w.ca.Server("example.org")
+		}
+		reg, err := registrar.Listen(t.Context(), rc)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,6 +106,9 @@ func (w *world) person(name string, h session.HandlerFunc, change ...func(*sessi
 	}
 	if h != nil {
 		cfg.Handler = h
+	}
+	if w.ca != nil {
+		cfg.TLS = w.ca.Client()
 	}
 	for _, f := range change {
 		f(cfg)

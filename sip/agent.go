@@ -92,6 +92,7 @@ func Listen(ctx context.Context, cfg *Config) (*Agent, error) {
 	tc := transport.Config{
 		Network: a.cfg.Network,
 		Listen:  a.cfg.Listen,
+		TLS:     a.cfg.TLS,
 		Handle:  a.handle,
 		Broken:  a.broken,
 		Log:     a.log,
@@ -212,7 +213,7 @@ func (l lifetime) Err() error {
 // Addrs lists the bound addresses, UDP first.
 func (a *Agent) Addrs() []netip.AddrPort { return a.tr.Addrs() }
 
-// Addr is the first bound address of a transport, "udp" or "tcp".
+// Addr is the first bound address of a transport, "udp", "tcp" or "tls".
 func (a *Agent) Addr(transport string) (netip.AddrPort, bool) {
 	return a.tr.Addr(strings.ToUpper(transport))
 }

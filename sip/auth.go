@@ -76,18 +76,24 @@ func (a *Agent) accountOf(req *Request) (acct *Account, at netip.AddrPort) {
 }
 
 func sameHop(a, b URI) bool {
-	return sameHost(a.Host, b.Host) && a.port() == b.port() && (a.Scheme == "sips") == (b.Scheme == "sips")
+	return sameHost(a.Host, b.Host) && a.port() == b.port() && (a.Scheme == "sips") == (b.Scheme == "sips") && a.isTLS() == b.isTLS()
 }
 
 func (u URI) port() uint16 {
 	switch {
 	case u.Port != 0:
 		return u.Port
-	case u.Scheme == "sips":
+	case u.Scheme == "sips", u.isTLS():
 		return 5061
 	default:
 		return 5060
 	}
+}
+
+// isTLS says that the URI asks for TLS on the way to its host.
+func (u URI) isTLS() bool {
+	tp, _ := u.Param("transport")
+	return strings.EqualFold(tp, "tls")
 }
 
 // authorize puts credentials on req, which was answered with the challenge res.
@@ -111,7 +117,7 @@ func (a *Agent) authorize(acct *Account, req *Request, res *Response) bool {
 
 // warn says once per account that its server asks for MD5 over clear transport.
 func (c *credentials) warn(a *Agent, algorithm string, acct *Account) {
-	if algorithm != "" && !strings.EqualFold(algorithm, "MD5") {
+	if algorithm != "" && !strings.EqualFold(algorithm, "MD5") || acct.registrar().isTLS() && acct.proxy().isTLS() {
 		return
 	}
 	c.mu.Lock()

@@ -125,6 +125,13 @@ func firstHop(out *OutRequest, uri URI) (routes []URI, hop URI) {
 	}
 }
 
+// Secure says that out, a request outside a dialog, goes to its first hop by TLS, with a
+// verified certificate, or not at all.
+func (a *Agent) Secure(out *OutRequest) bool {
+	_, hop := firstHop(out, out.URI)
+	return hop.isTLS() && a.tr.Verifies()
+}
+
 func isToken(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false

@@ -70,6 +70,15 @@ func (a *Agent) newDialog(state dialogState, flow transport.Flow, s *serial) *Di
 	return d
 }
 
+// Secure says that the dialog keeps to TLS on our own hop, and that its certificate was
+// verified: by us, or by the peer when the peer connected to us. It says nothing of the
+// hops beyond.
+func (d *Dialog) Secure() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.a.tr.Secure(d.flow)
+}
+
 // CallID is the Call-ID of the dialog.
 func (d *Dialog) CallID() string { return d.id.callID }
 

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,7 @@ func (a *Agent) sendAck(s *sending) ([]byte, transport.Flow, error) {
 			return raw, s.flow, err
 		}
 	}
-	targets, err := a.resolve(ctx, s.hop)
+	targets, err := a.resolve(ctx, s.hop, s.flow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -211,7 +212,7 @@ func (d *Dialog) draft(method string, way outgoing, contentType string, body []b
 // way says whether the request goes on the dialog's own flow, and whether it must.
 // The caller holds mu.
 func (d *Dialog) way(o outgoing) (flow transport.Flow, fixed bool) {
-	use, must := flowUse(o.hop, len(d.state.routes) > 0, d.flow.Reliable(), d.flow.Remote())
+	use, must := flowUse(o.hop, len(d.state.routes) > 0, d.via, d.flow.Remote())
 	if !use {
 		return nil, false
 	}
@@ -222,14 +223,19 @@ func (d *Dialog) way(o outgoing) (flow transport.Flow, fixed bool) {
 // and whether it has no other way: "use the existing flow if it is that hop, or
 // when there is no Route and the target is private, .invalid or has ob"
 // (DESIGN.md, decision 12).
-func flowUse(hop URI, routed, reliable bool, remote netip.AddrPort) (use, must bool) {
+func flowUse(hop URI, routed bool, via string, remote netip.AddrPort) (use, must bool) {
 	ip, numeric := hop.addr()
 	same := numeric && ip == remote.Addr().Unmap()
 	if same && hop.port() == remote.Port() {
-		tp, given := hop.Param("transport")
-		if given && strings.EqualFold(tp, "tcp") == reliable || !given && !reliable {
+		tp, _ := hop.Param("transport")
+		if strings.EqualFold(cmp.Or(tp, "UDP"), via) {
 			return true, false
 		}
+	}
+	if via == "TLS" && !hop.isTLS() {
+		// "Never from TLS to anything else" (DESIGN.md, decision 4): what was said under
+		// TLS is not gone on with in clear.
+		return true, true
 	}
 	if routed {
 		return false, false
@@ -242,7 +248,7 @@ func flowUse(hop URI, routed, reliable bool, remote netip.AddrPort) (use, must b
 	}
 	// The peer itself is at the other end of the connection: there is no proxy that
 	// wanted to stay.
-	return same && reliable, false
+	return same && via != "UDP", false
 }
 
 // private says that an address means nothing outside its own network.

@@ -138,7 +138,7 @@ func TestHostileRoutes(t *testing.T) {
 func TestFlowUse(t *testing.T) {
 	for _, tt := range []struct {
 		hop              string
-		routed, reliable bool
+		routed, reliable bool // over TCP
 		remote           string
 		use, must        bool
 	}{
@@ -160,9 +160,32 @@ func TestFlowUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		use, must := flowUse(hop, tt.routed, tt.reliable, mustAddr(tt.remote))
+		use, must := flowUse(hop, tt.routed, map[bool]string{false: "UDP", true: "TCP"}[tt.reliable], mustAddr(tt.remote))
 		if use != tt.use || must != tt.must {
 			t.Errorf("%s, routed %v, reliable %v, flow to %s: use %v, must %v; want %v, %v", tt.hop, tt.routed, tt.reliable, tt.remote, use, must, tt.use, tt.must)
+		}
+	}
+	// A dialog under TLS stays there.
+	for _, tt := range []struct {
+		hop       string
+		routed    bool
+		use, must bool
+	}{
+		{"sip:192.0.2.1;transport=tls", true, true, false},
+		{"sip:192.0.2.1:5061;transport=TLS", false, true, false},
+		{"sip:192.0.2.9;transport=tls", true, false, false}, // by TLS, too
+		{"sip:192.0.2.1:5061", true, true, true},
+		{"sip:192.0.2.1;transport=tcp", true, true, true},
+		{"sip:192.0.2.9;transport=udp", false, true, true},
+		{"sip:pc.example.org", false, true, true},
+	} {
+		hop, err := ParseURI(tt.hop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use, must := flowUse(hop, tt.routed, "TLS", mustAddr("192.0.2.1:5061"))
+		if use != tt.use || must != tt.must {
+			t.Errorf("%s, routed %v, under TLS: use %v, must %v; want %v, %v", tt.hop, tt.routed, use, must, tt.use, tt.must)
 		}
 	}
 }

@@ -1,10 +1,10 @@
-// Package sip is a SIP user agent: flows over UDP and TCP, transactions,
+// Package sip is a SIP user agent: flows over UDP, TCP and TLS, transactions,
 // dialogs, INVITE in both directions, registration and digest authentication.
 // Bodies are opaque bytes; the package reads no SDP.
 //
 // It follows [RFC 3261] with the corrections of [RFC 6026] (transactions of
-// INVITE), [RFC 3581] (rport), [RFC 3326] (Reason) and [RFC 8760] (SHA-256
-// digest). Parsing and the message types are sipgo's.
+// INVITE), [RFC 3581] (rport), [RFC 3326] (Reason), [RFC 5922] (certificates
+// of domains) and [RFC 8760] (SHA-256 digest). Parsing and the message types are sipgo's.
 //
 // # Usage
 //
@@ -44,7 +44,8 @@
 //
 // # Limitations
 //
-// No TLS and WebSocket, no NAPTR and SRV (names are looked up as addresses), no
+// No WebSocket, no sips URIs (";transport=tls" in a sip URI asks for TLS to the
+// next hop), no NAPTR and SRV (names are looked up as addresses), no
 // reliable provisional responses (RFC 3262), no session timers, no outbound (RFC
 // 5626), no redirection: a 3xx is a *StatusError.
 //
@@ -52,5 +53,6 @@
 // [RFC 6026]: https://www.rfc-editor.org/rfc/rfc6026
 // [RFC 3581]: https://www.rfc-editor.org/rfc/rfc3581
 // [RFC 3326]: https://www.rfc-editor.org/rfc/rfc3326
+// [RFC 5922]: https://www.rfc-editor.org/rfc/rfc5922
 // [RFC 8760]: https://www.rfc-editor.org/rfc/rfc8760
 package sip

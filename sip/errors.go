@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/peercall/peercall/sip/internal/transport"
 )
 
 // StatusError is a final response that is not a success.
@@ -50,6 +52,10 @@ var (
 	// unwraps to net.ErrClosed.
 	ErrClosed error = &plainError{"sip: closed", net.ErrClosed}
 )
+
+// CertificateError says why the certificate of a server was not accepted, and what to
+// do about it. It unwraps to the error of crypto/x509. A *TransportError unwraps to it.
+type CertificateError = transport.CertificateError
 
 // TransportError says that a message could not be sent.
 type TransportError struct {

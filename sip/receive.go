@@ -34,6 +34,10 @@ func (a *Agent) receive(in transport.Inbound, tx *transaction.Server) {
 			a.droppedStray.Add(1)
 			return
 		}
+		if d.lessSecure(in.Flow) {
+			a.droppedPolicy.Add(1)
+			return
+		}
 		d.serial.post(func() { d.acked(req) })
 		return
 	}
@@ -41,6 +45,9 @@ func (a *Agent) receive(in transport.Inbound, tx *transaction.Server) {
 	switch {
 	case req.Method == sipmsg.CANCEL:
 		a.receiveCancel(r)
+	case d != nil && d.lessSecure(in.Flow):
+		a.droppedPolicy.Add(1)
+		_ = r.Respond(403, "TLS Required", "", nil)
 	case d != nil:
 		r.serial = d.serial
 		d.serial.post(func() { d.receive(r) })
@@ -50,6 +57,10 @@ func (a *Agent) receive(in transport.Inbound, tx *transaction.Server) {
 		a.receiveNew(r)
 	}
 }
+
+// lessSecure says that a message of a dialog under TLS came without it: somebody may have
+// read the tags elsewhere, and what we answer would be read, too.
+func (d *Dialog) lessSecure(f transport.Flow) bool { return d.via == "TLS" && f.Transport() != "TLS" }
 
 // receiveCancel answers CANCEL and gives up the INVITE it is for (RFC 3261
 // section 9.2).
@@ -103,7 +114,7 @@ func (a *Agent) receiveNew(r *ServerRequest) {
 		return
 	}
 	if s := req.Recipient.Scheme; !strings.EqualFold(s, "sip") {
-		_ = r.Respond(416, "", "", nil) // a sips URI promises TLS on each hop, and there is none here
+		_ = r.Respond(416, "", "", nil) // a sips URI promises TLS on each hop, which is more than anybody knows
 		return
 	}
 	if a.refuses(r) {

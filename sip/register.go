@@ -46,6 +46,7 @@ type Registration struct {
 	mu      sync.Mutex     // guards what follows; may be taken with the agent's mu held
 	flow    transport.Flow // of the last answer, set by run; nil: none
 	server  netip.AddrPort // who answered last
+	over    string         // and by which transport
 	last    RegistrationEvent
 	ended   bool
 	left    bool
@@ -287,12 +288,12 @@ func (r *Registration) send(ctx context.Context, want *registerRequest) register
 // way is the next hop and the flow to it: the one in use, or a new one.
 func (r *Registration) way(ctx context.Context) (hop URI, flow transport.Flow, err error) {
 	_, hop = firstHop(&OutRequest{Account: &r.acct}, r.acct.registrar())
-	targets, err := r.a.resolve(ctx, hop)
+	targets, err := r.a.resolve(ctx, hop, nil)
 	if err != nil {
 		return hop, nil, err
 	}
 	for _, t := range targets {
-		if flow, err = r.a.tr.Flow(ctx, t.Transport, t.Addr); err == nil {
+		if flow, err = r.a.tr.Flow(ctx, t); err == nil {
 			return hop, flow, nil
 		}
 	}
@@ -358,6 +359,14 @@ func (r *Registration) Server() netip.AddrPort {
 	return r.server
 }
 
+// Transport is "UDP", "TCP" or "TLS": how the registrar answered last; empty before it
+// did. Requests to the account come that way.
+func (r *Registration) Transport() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
 // hold keeps the idle time-out away from the flow that we are reached by.
 func (r *Registration) hold(f transport.Flow) {
 	if f == r.flow {
@@ -374,7 +383,7 @@ func (r *Registration) hold(f transport.Flow) {
 	defer r.mu.Unlock()
 	r.flow = f
 	if f != nil {
-		r.server = f.Remote()
+		r.server, r.over = f.Remote(), f.Transport()
 	}
 	if f != nil && !r.a.tr.Open(f) {
 		r.noteLost(net.ErrClosed) // before we could be told

@@ -36,9 +36,10 @@ func viaAddr(received, rport, host string, port int) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), true
 }
 
-// resolve finds the addresses of a next hop.
-func (a *Agent) resolve(ctx context.Context, hop URI) ([]transport.Target, error) {
-	q := transport.Query{Scheme: hop.Scheme, Host: hop.Host, Port: hop.Port}
+// resolve finds the addresses of a next hop. old, which may be nil, is the flow that
+// reached it before.
+func (a *Agent) resolve(ctx context.Context, hop URI, old transport.Flow) ([]transport.Target, error) {
+	q := transport.Query{Scheme: hop.Scheme, Host: hop.Host, Domain: hop.Host, Port: hop.Port}
 	q.Transport, _ = hop.Param("transport")
 	if maddr, ok := hop.Param("maddr"); ok && maddr != "" {
 		q.Host = maddr
@@ -46,6 +47,15 @@ func (a *Agent) resolve(ctx context.Context, hop URI) ([]transport.Target, error
 	targets, err := a.tr.Resolve(ctx, q)
 	if err != nil {
 		return nil, &TransportError{Target: hop.String(), Err: err}
+	}
+	if _, numeric := hop.addr(); numeric && old != nil && transport.DomainOf(old) != "" {
+		// A proxy names itself by its address in Record-Route. It is still who it was:
+		// the same domain must prove so again.
+		for i := range targets {
+			if targets[i].Transport == "TLS" && targets[i].Addr == old.Remote() {
+				targets[i].Domain = transport.DomainOf(old)
+			}
+		}
 	}
 	return targets, nil
 }
@@ -90,7 +100,7 @@ func (s *sending) next(ctx context.Context, before func() bool, on func(transact
 	if !s.resolved {
 		s.resolved = true
 		var err error
-		if s.targets, err = s.a.resolve(ctx, s.hop); err != nil {
+		if s.targets, err = s.a.resolve(ctx, s.hop, s.flow); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -61,10 +62,19 @@ type Config struct {
 	// Network gives sockets and names; nil is the machine's own network.
 	Network Network
 
-	// Listen lists the addresses to bind, such as "udp://127.0.0.1:0" or
-	// "tcp://[::1]:5060". A TCP and a UDP entry with port 0 share one port
-	// number. Nil is "udp://:0" and "tcp://:0".
+	// Listen lists the addresses to bind, such as "udp://127.0.0.1:0",
+	// "tcp://[::1]:5060" or "tls://192.0.2.1:5061". A TCP and a UDP entry with port
+	// 0 share one port number. Nil is "udp://:0" and "tcp://:0".
 	Listen []string
+
+	// TLS is for requests to URIs with ";transport=tls", which need no entry in
+	// Listen, and for "tls://" entries, which need a certificate in it. It is copied;
+	// nil trusts the machine's roots. Nothing older than TLS 1.2 is spoken. A server's
+	// certificate must be for the host of the URI that was asked for, whatever
+	// address that was found at (RFC 5922; ServerName is ignored), unless
+	// InsecureSkipVerify forbids to look. Certificates prove who we are to servers that
+	// ask, too.
+	TLS *tls.Config
 
 	// UserAgent is the User-Agent and Server header field; empty is "peercall",
 	// "-" sends none.
@@ -107,7 +117,7 @@ type Config struct {
 type Trace struct {
 	Time          time.Time
 	Sent          bool
-	Transport     string // "UDP" or "TCP"
+	Transport     string // "UDP", "TCP" or "TLS"
 	Local, Remote netip.AddrPort
 	Start         string // "INVITE sip:bob@example.org" or "180 Ringing"
 	CSeq          string // "1 INVITE"

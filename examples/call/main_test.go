@@ -56,6 +56,8 @@ func TestUsageErrors(t *testing.T) {
 		{"an identity that is none", []string{"-identity", "alice", "-listen"}, "-identity"},
 		{"a registrar without an identity", []string{"-registrar", "sip:192.0.2.1", "-listen"}, "-identity"},
 		{"a bind that is none", []string{"-bind", "here", "-listen"}, "-bind"},
+		{"an authority that is not there", []string{"-tls-ca", "/does/not/exist.pem", "-listen"}, "exist.pem"},
+		{"an authority that is none", []string{"-tls-ca", "main.go", "-listen"}, "PEM"},
 		{"a server that is none", []string{"-servers", "turn.example.org", "-listen"}, "-servers"},
 		{"real call's flag without a call", []string{"-record", "x.wav"}, "-listen"},
 		{"out with a real call", []string{"-out", "x", "sip:b@192.0.2.1"}, "-record"},

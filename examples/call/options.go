@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	_ "embed"
 	"errors"
 	"flag"
@@ -43,6 +45,8 @@ type options struct {
 
 	identity, password, registrar string
 	bind                          string
+	tlsCA                         string
+	roots                         *x509.CertPool // of tlsCA
 	servers                       []ice.Server
 	record                        string
 	said                          []int16 // what we play
@@ -67,6 +71,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.password, "password", os.Getenv("CALL_PASSWORD"), "password of the identity (better in CALL_PASSWORD: arguments are visible)")
 	f.StringVar(&o.registrar, "registrar", "", "SIP URI of the registrar (default the identity's domain, with a password)")
 	f.StringVar(&o.bind, "bind", "", "IP address, or address:port, for signalling and media (default every interface)")
+	f.StringVar(&o.tlsCA, "tls-ca", "", "PEM `file` of the authority to trust for ;transport=tls (default the machine's)")
 	f.StringVar(&server, "servers", "", "STUN and TURN URLs, separated by commas, such as turn:turn.example.org")
 	f.StringVar(&serverUser, "server-user", "", "TURN user name")
 	f.StringVar(&serverPassword, "server-password", os.Getenv("CALL_SERVER_PASSWORD"), "TURN password")
@@ -101,8 +106,8 @@ func (o *options) check(args []string, play string) error {
 		return errors.New("-relay needs a TURN server: -servers turn:host")
 	case real && (o.out != "" || o.tcp):
 		return errors.New("-out and -tcp are for the call without arguments; a real call has -record, and ;transport=tcp in its address")
-	case !real && (o.identity != "" || o.password != "" && os.Getenv("CALL_PASSWORD") == "" || o.registrar != "" || o.bind != "" || len(o.servers) > 0 || o.record != "" || play != "" || o.plain):
-		return errors.New("-identity, -password, -registrar, -bind, -servers, -play, -record and -plain need an address to call or -listen")
+	case !real && (o.identity != "" || o.password != "" && os.Getenv("CALL_PASSWORD") == "" || o.registrar != "" || o.bind != "" || len(o.servers) > 0 || o.record != "" || play != "" || o.plain || o.tlsCA != ""):
+		return errors.New("-identity, -password, -registrar, -bind, -tls-ca, -servers, -play, -record and -plain need an address to call or -listen")
 	}
 	if len(args) == 1 {
 		o.target = args[0]
@@ -126,6 +131,15 @@ func (o *options) check(args []string, play string) error {
 	}
 	if err := o.checkBind(); err != nil {
 		return err
+	}
+	if o.tlsCA != "" {
+		pem, err := os.ReadFile(o.tlsCA)
+		if err != nil {
+			return fmt.Errorf("-tls-ca: %w", err)
+		}
+		if o.roots = x509.NewCertPool(); !o.roots.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("-tls-ca %s: there is no PEM certificate in it", o.tlsCA)
+		}
 	}
 	data := aliceWAV
 	if play != "" {
@@ -168,6 +182,9 @@ func (o *options) config(out *report.Printer, h session.Handler) *session.Config
 	}
 	if o.bind != "" {
 		cfg.Listen = []string{"udp://" + o.bind, "tcp://" + o.bind}
+	}
+	if o.roots != nil {
+		cfg.TLS = &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12}
 	}
 	if o.plain {
 		cfg.Security = session.AllowPlain

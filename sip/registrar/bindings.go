@@ -203,6 +203,9 @@ func contactKey(u *sipmsg.Uri) string {
 	port := u.Port
 	if port == 0 {
 		port = 5060
+		if tp, _ := u.UriParams.Get("transport"); strings.EqualFold(tp, "tls") {
+			port = 5061
+		}
 	}
 	return u.User + "@" + strings.ToLower(bareHost(u.Host)) + ":" + itoa(port)
 }

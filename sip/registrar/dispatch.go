@@ -42,7 +42,7 @@ func (s *Server) request(raw transport.Inbound, tx *transaction.Server) {
 // validate is RFC 3261 section 16.3.
 func (s *Server) validate(req *sipmsg.Request) (code int, extra []sipmsg.Header) {
 	if scheme := strings.ToLower(req.Recipient.Scheme); scheme != "sip" {
-		return 416, nil // no TLS here, so no sips either
+		return 416, nil // sips promises TLS on each hop, which is more than is known here
 	}
 	if m := req.MaxForwards(); m != nil && m.Val() == 0 {
 		return 483, nil

@@ -37,7 +37,7 @@
 //
 // # Limitations
 //
-// No TLS, no persistence, no outbound (RFC 5626), GRUU or Path, no redirection
+// No sips URIs, no persistence, no outbound (RFC 5626), GRUU or Path, no redirection
 // and no forking in sequence: q values order the contacts but all ring together.
 // Anonymous callers are refused when there are Users. One machine; for more there
 // are Kamailio and OpenSIPS (docs/DEPLOY.md).

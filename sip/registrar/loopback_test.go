@@ -1,20 +1,23 @@
 package registrar_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"sync/atomic"
 	"testing"
 
+	"github.com/peercall/peercall/internal/testca"
 	"github.com/peercall/peercall/sip"
 	"github.com/peercall/peercall/sip/registrar"
 )
 
 // loopbackPhone is a user agent on real sockets of this machine.
-func loopbackPhone(t testing.TB, srv *registrar.Server, name, transport string) *phone {
+func loopbackPhone(t testing.TB, srv *registrar.Server, name, transport string, trust *tls.Config) *phone {
 	t.Helper()
 	p := &phone{calls: make(chan *sip.IncomingInvite, 100), events: make(chan sip.RegistrationEvent, 100)}
 	var err error
 	p.agent, err = sip.Listen(t.Context(), &sip.Config{
+		TLS:      trust,
 		Listen:   []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0"},
 		OnInvite: func(in *sip.IncomingInvite) { p.calls <- in },
 	})
@@ -31,10 +34,10 @@ func loopbackPhone(t testing.TB, srv *registrar.Server, name, transport string) 
 	return p
 }
 
-func loopbackServer(t testing.TB) *registrar.Server {
+func loopbackServer(t testing.TB, ca *testca.CA) *registrar.Server {
 	t.Helper()
 	srv, err := registrar.Listen(t.Context(), &registrar.Config{
-		Listen: []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0"}, Domain: domain, Users: users,
+		Listen: []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0", "tls://127.0.0.1:0"}, Domain: domain, Users: users, TLS: ca.Server("127.0.0.1"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,10 +51,11 @@ func loopbackServer(t testing.TB) *registrar.Server {
 }
 
 func TestLoopback(t *testing.T) {
-	for _, transport := range []string{"udp", "tcp"} {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
-			srv := loopbackServer(t)
-			alice, bob := loopbackPhone(t, srv, "alice", transport), loopbackPhone(t, srv, "bob", "udp")
+			ca := testca.New(t, "the CA")
+			srv := loopbackServer(t, ca)
+			alice, bob := loopbackPhone(t, srv, "alice", transport, ca.Client()), loopbackPhone(t, srv, "bob", "udp", nil)
 			for _, p := range []*phone{alice, bob} {
 				p.w = &world{t: t}
 				p.registered()
@@ -65,8 +69,8 @@ func TestLoopback(t *testing.T) {
 // A whole call through the proxy with authentication: INVITE, 407, ACK, INVITE,
 // 100, 200, ACK, BYE, 200, all four of caller, server and callee in one process.
 func BenchmarkCall(b *testing.B) {
-	srv := loopbackServer(b)
-	alice, bob := loopbackPhone(b, srv, "alice", "udp"), loopbackPhone(b, srv, "bob", "udp")
+	srv := loopbackServer(b, testca.New(b, "the CA"))
+	alice, bob := loopbackPhone(b, srv, "alice", "udp", nil), loopbackPhone(b, srv, "bob", "udp", nil)
 	r, err := bob.agent.Register(bob.acct, nil)
 	if err != nil {
 		b.Fatal(err)

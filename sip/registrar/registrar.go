@@ -3,6 +3,7 @@ package registrar
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,8 +27,14 @@ type Config struct {
 
 	// Listen lists the addresses to bind, such as "udp://127.0.0.1:0". Nil is
 	// "udp://127.0.0.1:5060" and "tcp://127.0.0.1:5060". An address that is not
-	// loopback needs Users.
+	// loopback needs Users. "tls://192.0.2.1:5061" needs a certificate in TLS.
 	Listen []string
+
+	// TLS holds the certificates of "tls://" entries, and whether clients need one
+	// (ClientAuth, ClientCAs). It is copied; nothing older than TLS 1.2 is spoken.
+	// Clients verify the certificate against the domain that they were told, so it
+	// names Domain.
+	TLS *tls.Config
 
 	// Domain is the domain served besides the addresses listened on, and the
 	// realm of challenges. Empty serves the addresses under the realm "peercall".
@@ -126,7 +133,7 @@ func Listen(ctx context.Context, cfg *Config) (*Server, error) {
 
 	var err error
 	s.trans, err = transport.Listen(ctx, transport.Config{
-		Network: s.cfg.Network, Listen: s.cfg.Listen, Log: s.cfg.Log,
+		Network: s.cfg.Network, Listen: s.cfg.Listen, TLS: s.cfg.TLS, Log: s.cfg.Log,
 		Handle: s.handle, Broken: s.broken, Trace: s.tracer(), Limits: transport.Limits{Replies: maxChallenges},
 	})
 	if err != nil {
@@ -144,7 +151,7 @@ func Listen(ctx context.Context, cfg *Config) (*Server, error) {
 	return s, nil
 }
 
-// Addr is the first bound address of a transport, "udp" or "tcp"; the zero
+// Addr is the first bound address of a transport, "udp", "tcp" or "tls"; the zero
 // AddrPort when there is none.
 func (s *Server) Addr(transport string) netip.AddrPort {
 	a, _ := s.trans.Addr(strings.ToUpper(transport))
@@ -240,13 +247,13 @@ func (s *Server) sweep() {
 
 // flowTo finds the way to the edge of a dialog. It never connects.
 func (s *Server) flowTo(e edge) (transport.Flow, bool) {
-	if e.tcp {
+	if e.over != overUDP {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		f, ok := s.flows[e]
 		return f, ok
 	}
-	f, err := s.trans.Flow(context.Background(), "UDP", e.addr)
+	f, err := s.trans.Flow(context.Background(), transport.Target{Addr: e.addr, Transport: "UDP"})
 	return f, err == nil
 }
 

@@ -138,8 +138,8 @@ func (s *Server) recordRoute(in *inbound, out *sipmsg.Request, flow transport.Fl
 func (s *Server) routeURI(f transport.Flow, token string) sipmsg.Uri {
 	at := s.trans.SentBy(f)
 	u := sipmsg.Uri{Scheme: "sip", User: token, Host: uriHost(at.Addr()), Port: int(at.Port())}
-	if f.Transport() == "TCP" {
-		u.UriParams.Add("transport", "tcp")
+	if f.Transport() != "UDP" {
+		u.UriParams.Add("transport", strings.ToLower(f.Transport()))
 	}
 	u.UriParams.Add("lr", "")
 	return u

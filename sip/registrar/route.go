@@ -16,13 +16,27 @@ import (
 
 // edge is one side of a dialog as the proxy sees it: where its flow leads.
 type edge struct {
-	tcp  bool
+	over byte
 	addr netip.AddrPort
 }
 
+// The transports of an edge: two bits of a token.
+const (
+	overUDP byte = 0
+	overTCP byte = 0x80
+	overTLS byte = 0x40
+)
+
 func edgeOf(f transport.Flow) edge {
 	a := f.Remote()
-	return edge{f.Transport() == "TCP", netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}
+	over := overUDP
+	switch f.Transport() {
+	case "TCP":
+		over = overTCP
+	case "TLS":
+		over = overTLS
+	}
+	return edge{over, netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}
 }
 
 // The proxy keeps no dialogs. The user part of its Record-Route is a token of
@@ -63,10 +77,7 @@ func (s *sealer) mac(parts ...string) []byte {
 }
 
 func (e edge) append(b []byte) []byte {
-	kind := byte(len(e.addr.Addr().AsSlice()))
-	if e.tcp {
-		kind |= 0x80
-	}
+	kind := byte(len(e.addr.Addr().AsSlice())) | e.over
 	b = append(append(b, kind), e.addr.Addr().AsSlice()...)
 	return binary.BigEndian.AppendUint16(b, e.addr.Port())
 }
@@ -75,12 +86,12 @@ func cutEdge(b []byte) (e edge, rest []byte, ok bool) {
 	if len(b) == 0 {
 		return e, nil, false
 	}
-	n := int(b[0] & 0x7f)
+	n := int(b[0] &^ (overTCP | overTLS))
 	if len(b) < 1+n+2 {
 		return e, nil, false
 	}
 	a, ok := netip.AddrFromSlice(b[1 : 1+n])
-	return edge{b[0]&0x80 != 0, netip.AddrPortFrom(a, binary.BigEndian.Uint16(b[1+n:]))}, b[1+n+2:], ok
+	return edge{b[0] & (overTCP | overTLS), netip.AddrPortFrom(a, binary.BigEndian.Uint16(b[1+n:]))}, b[1+n+2:], ok
 }
 
 // mark is the part of our branches that tells a loop from a spiral: a MAC over

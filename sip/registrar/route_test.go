@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	caller4 = edge{false, netip.MustParseAddrPort("192.0.2.1:5060")}
-	callee6 = edge{true, netip.MustParseAddrPort("[2001:db8::7]:40000")}
+	caller4 = edge{overUDP, netip.MustParseAddrPort("192.0.2.1:5060")}
+	callee6 = edge{overTCP, netip.MustParseAddrPort("[2001:db8::7]:40000")}
 )
 
 func TestTokenOpensOnlyForItsCall(t *testing.T) {

@@ -2,6 +2,7 @@ package registrar_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/netip"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/peercall/peercall/internal/netsim"
+	"github.com/peercall/peercall/internal/testca"
 	"github.com/peercall/peercall/sip"
 	"github.com/peercall/peercall/sip/registrar"
 )
@@ -31,6 +33,7 @@ type world struct {
 	srv   *registrar.Server
 	nat   *netsim.NAT // in front of the phones that are made while it is set
 	hosts int
+	ca    *testca.CA // set: the phones trust it
 
 	mu    sync.Mutex
 	trace []string // what the registrar sent and received
@@ -98,9 +101,13 @@ func (w *world) phone(name, transport string) *phone {
 	w.hosts++
 	ip := netip.AddrFrom4([4]byte{10, 0, 0, byte(w.hosts)}).String()
 	p := &phone{w: w, host: w.sim.NewHost(ip, w.nat), events: make(chan sip.RegistrationEvent, 100), calls: make(chan *sip.IncomingInvite, 10)}
+	var roots *tls.Config
+	if w.ca != nil {
+		roots = w.ca.Client()
+	}
 	var err error
 	p.agent, err = sip.Listen(w.t.Context(), &sip.Config{
-		Network: p.host, Listen: []string{"udp://" + ip + ":5060", "tcp://" + ip + ":5060"},
+		TLS: roots, Network: p.host, Listen: []string{"udp://" + ip + ":5060", "tcp://" + ip + ":5060"},
 		OnInvite: func(in *sip.IncomingInvite) { p.calls <- in },
 	})
 	if err != nil {
@@ -112,8 +119,8 @@ func (w *world) phone(name, transport string) *phone {
 		}
 	})
 	p.acct = &sip.Account{AOR: uri(w.t, "sip:"+name+"@"+domain), Password: users[name]}
-	if transport == "tcp" {
-		p.acct.Registrar = uri(w.t, "sip:"+domain+";transport=tcp")
+	if transport != "udp" {
+		p.acct.Registrar = uri(w.t, "sip:"+domain+";transport="+transport)
 	}
 	return p
 }

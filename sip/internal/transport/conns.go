@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -14,11 +15,27 @@ import (
 type connTable struct {
 	mu       sync.Mutex
 	closed   bool
-	byRemote map[netip.AddrPort]*tcpFlow
+	byRemote map[connKey]*tcpFlow
 	all      map[*tcpFlow]struct{}
-	dials    map[netip.AddrPort]*dial
+	dials    map[connKey]*dial
 	accepted int
 	sources  map[netip.Prefix]int
+}
+
+// connKey is which connection may be used again for a target. One by TLS serves the
+// domain only that its certificate was verified for.
+type connKey struct {
+	remote netip.AddrPort
+	secure bool
+	domain string // of a secure one
+}
+
+// name is the transport as in a Via.
+func (k connKey) name() string {
+	if k.secure {
+		return "TLS"
+	}
+	return "TCP"
 }
 
 // dial is a connect under way that several may wait for.
@@ -31,9 +48,9 @@ type dial struct {
 }
 
 func (c *connTable) init() {
-	c.byRemote = make(map[netip.AddrPort]*tcpFlow)
+	c.byRemote = make(map[connKey]*tcpFlow)
 	c.all = make(map[*tcpFlow]struct{})
-	c.dials = make(map[netip.AddrPort]*dial)
+	c.dials = make(map[connKey]*dial)
 	c.sources = make(map[netip.Prefix]int)
 }
 
@@ -72,7 +89,9 @@ func (c *connTable) add(f *tcpFlow, limits *Limits) error {
 		c.sources[source]++
 	}
 	c.all[f] = struct{}{}
-	c.byRemote[f.remote] = f
+	if !f.accepted || !f.key.secure { // nobody vouched for who is at the other end of an accepted TLS connection
+		c.byRemote[f.key] = f
+	}
 	f.t.running.Go(f.read)
 	return nil
 }
@@ -84,8 +103,8 @@ func (c *connTable) remove(f *tcpFlow) {
 		return
 	}
 	delete(c.all, f)
-	if c.byRemote[f.remote] == f {
-		delete(c.byRemote, f.remote)
+	if c.byRemote[f.key] == f {
+		delete(c.byRemote, f.key)
 	}
 	if f.accepted {
 		c.accepted--
@@ -117,12 +136,17 @@ func (f *tcpFlow) open() bool {
 	return !f.closed
 }
 
-// tcpTo uses the connection to remote, waits for the one being made, or makes one.
+// tcpTo is connTo without TLS.
 func (t *Transport) tcpTo(ctx context.Context, remote netip.AddrPort) (Flow, error) {
-	remote = unmap(remote)
+	return t.connTo(ctx, connKey{remote: unmap(remote)})
+}
+
+// connTo uses the connection to a target, waits for the one being made, or makes one.
+func (t *Transport) connTo(ctx context.Context, key connKey) (Flow, error) {
+	remote := key.remote
 	c := &t.conns
 	c.mu.Lock()
-	if f := c.byRemote[remote]; f != nil && f.open() {
+	if f := c.byRemote[key]; f != nil && f.open() {
 		c.mu.Unlock()
 		return f, nil
 	}
@@ -130,7 +154,7 @@ func (t *Transport) tcpTo(ctx context.Context, remote netip.AddrPort) (Flow, err
 		c.mu.Unlock()
 		return nil, fmt.Errorf("sip: connect to %v: %w", remote, net.ErrClosed)
 	}
-	d := c.dials[remote]
+	d := c.dials[key]
 	if d == nil {
 		d = &dial{done: make(chan struct{})}
 		bound := context.Background() // shut cancels it
@@ -139,8 +163,8 @@ func (t *Transport) tcpTo(ctx context.Context, remote netip.AddrPort) (Flow, err
 		} else {
 			bound, d.cancel = context.WithCancel(bound)
 		}
-		c.dials[remote] = d
-		t.running.Go(func() { t.dial(bound, d, remote) })
+		c.dials[key] = d
+		t.running.Go(func() { t.dial(bound, d, key) })
 	}
 	d.waiters++
 	c.mu.Unlock()
@@ -155,23 +179,26 @@ func (t *Transport) tcpTo(ctx context.Context, remote netip.AddrPort) (Flow, err
 	c.mu.Lock()
 	if d.waiters--; d.waiters == 0 {
 		d.cancel()
-		if c.dials[remote] == d {
-			delete(c.dials, remote) // who comes now starts afresh
+		if c.dials[key] == d {
+			delete(c.dials, key) // who comes now starts afresh
 		}
 	}
 	c.mu.Unlock()
 	if err != nil {
-		return nil, fmt.Errorf("sip: connect to %v over TCP: %w", remote, err)
+		return nil, fmt.Errorf("sip: connect to %v over %s: %w", remote, key.name(), err)
 	}
 	return d.flow, nil
 }
 
 // dial makes a connection; tcpTo's waiters see the result.
-func (t *Transport) dial(ctx context.Context, d *dial, remote netip.AddrPort) {
+func (t *Transport) dial(ctx context.Context, d *dial, key connKey) {
 	defer close(d.done)
-	conn, err := t.cfg.Network.Dial(ctx, "tcp", remote.String())
+	conn, err := t.cfg.Network.Dial(ctx, "tcp", key.remote.String())
+	if err == nil && key.secure {
+		conn, err = t.shakeHands(ctx, conn, key.domain)
+	}
 	if err == nil {
-		f := newTCPFlow(t, conn, remote, false)
+		f := newTCPFlow(t, conn, key, false)
 		if err = t.conns.add(f, &t.cfg.Limits); err == nil {
 			d.flow = f
 		} else {
@@ -180,8 +207,8 @@ func (t *Transport) dial(ctx context.Context, d *dial, remote netip.AddrPort) {
 	}
 	d.err = err
 	t.conns.mu.Lock()
-	if t.conns.dials[remote] == d {
-		delete(t.conns.dials, remote)
+	if t.conns.dials[key] == d {
+		delete(t.conns.dials, key)
 	}
 	t.conns.mu.Unlock()
 }
@@ -191,6 +218,7 @@ type tcpAcceptor struct {
 	t     *Transport
 	l     net.Listener
 	local netip.AddrPort
+	tls   *tls.Config // nil: plain TCP
 }
 
 // accept takes connections until Close.
@@ -203,17 +231,21 @@ func (a *tcpAcceptor) accept() {
 				return
 			}
 			failures++ // out of descriptors, most likely
-			a.t.log("accept TCP", "local", a.local, "err", err)
+			a.t.log("accept a connection", "local", a.local, "err", err)
 			if !a.t.pause(min(time.Duration(failures)*5*time.Millisecond, time.Second)) {
 				return
 			}
 			continue
 		}
 		failures = 0
-		f := newTCPFlow(a.t, conn, addrPort(conn.RemoteAddr()), true)
+		key := connKey{remote: addrPort(conn.RemoteAddr()), secure: a.tls != nil}
+		if key.secure {
+			conn = tls.Server(&endingConn{Conn: conn}, a.tls) // the flow's own goroutine shakes hands
+		}
+		f := newTCPFlow(a.t, conn, key, true)
 		if err := a.t.conns.add(f, &a.t.cfg.Limits); err != nil {
 			a.t.count.refused.Add(1)
-			a.t.log("refuse TCP", "remote", f.remote, "err", err)
+			a.t.log("refuse a connection", "remote", f.remote, "err", err)
 			_ = conn.Close()
 		}
 	}

@@ -1,5 +1,5 @@
-// Package transport carries SIP messages over UDP and TCP: RFC 3261 section 18, RFC 3581
-// (rport) and the keep-alive of RFC 5626 section 3.5.1
+// Package transport carries SIP messages over UDP, TCP and TLS: RFC 3261 section 18, RFC
+// 5922 (whose certificate), RFC 3581 (rport) and the keep-alive of RFC 5626 section 3.5.1
 // (https://www.rfc-editor.org/rfc/rfc3261#section-18).
 //
 // # Usage
@@ -35,6 +35,6 @@
 //
 // # Limitations
 //
-// No TLS, WebSocket, NAPTR or SRV yet: Resolve and Flow are where they will come. maddr
+// No WebSocket, NAPTR or SRV yet: Resolve and Flow are where they will come. maddr
 // in a Via is not obeyed.
 package transport

@@ -25,7 +25,7 @@ func Example() {
 	defer server.Close()
 
 	addr, _ := server.Addr("UDP")
-	flow, err := server.Flow(ctx, "UDP", addr) // to itself
+	flow, err := server.Flow(ctx, transport.Target{Transport: "UDP", Addr: addr}) // to itself
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -6,7 +6,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 )
 
-// A Flow is a way to one remote address: a TCP connection, or a UDP socket with
+// A Flow is a way to one remote address: a TCP or TLS connection, or a UDP socket with
 // a destination. It is safe for concurrent use. Flows compare with ==: two UDP
 // flows are equal when socket and remote address are.
 type Flow interface {
@@ -14,7 +14,7 @@ type Flow interface {
 	// queues what the kernel does not take at once, and a peer that does not
 	// read breaks its flow. The flow keeps no reference to p.
 	Write(p []byte) error
-	// Transport is "UDP" or "TCP", as in a Via.
+	// Transport is "UDP", "TCP" or "TLS", as in a Via.
 	Transport() string
 	// Reliable tells whether the transport retransmits by itself.
 	Reliable() bool

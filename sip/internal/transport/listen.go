@@ -13,15 +13,15 @@ import (
 
 // entry is one parsed address of Config.Listen.
 type entry struct {
-	network string // "udp" or "tcp"
+	network string // "udp", "tcp" or "tls"
 	host    string
 	port    uint16
 }
 
 func parseEntry(s string) (entry, error) {
 	network, address, ok := strings.Cut(s, "://")
-	if network = strings.ToLower(network); !ok || network != "udp" && network != "tcp" {
-		return entry{}, fmt.Errorf("sip: listen address %q: want udp:// or tcp:// and host:port", s)
+	if network = strings.ToLower(network); !ok || network != "udp" && network != "tcp" && network != "tls" {
+		return entry{}, fmt.Errorf("sip: listen address %q: want udp://, tcp:// or tls:// and host:port", s)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -68,6 +68,9 @@ func (t *Transport) bind(ctx context.Context) error {
 func shared(entries []entry) bool {
 	seen := map[string]string{}
 	for _, e := range entries {
+		if e.network == "tls" {
+			continue
+		}
 		if e.port == 0 && seen[e.host] != "" && seen[e.host] != e.network {
 			return true
 		} else if e.port == 0 {
@@ -95,10 +98,15 @@ func (t *Transport) bindAll(ctx context.Context, entries []entry) error {
 		}
 	}
 	for _, e := range entries {
-		if e.network != "tcp" {
+		if e.network == "udp" {
 			continue
 		}
-		if e.port == 0 {
+		a := &tcpAcceptor{t: t}
+		if e.network == "tls" {
+			if a.tls = t.cfg.TLS; !hasCertificate(a.tls) {
+				return fmt.Errorf("sip: listen address tls://%s needs a certificate: set Certificates (or GetCertificate) of Config.TLS", net.JoinHostPort(e.host, strconv.Itoa(int(e.port))))
+			}
+		} else if e.port == 0 {
 			e.port = free[e.host]
 			delete(free, e.host)
 		}
@@ -106,7 +114,8 @@ func (t *Transport) bindAll(ctx context.Context, entries []entry) error {
 		if err != nil {
 			return fmt.Errorf("sip: listen: %w", err)
 		}
-		t.listeners = append(t.listeners, &tcpAcceptor{t: t, l: l, local: addrPort(l.Addr())})
+		a.l, a.local = l, addrPort(l.Addr())
+		t.listeners = append(t.listeners, a)
 	}
 	return nil
 }
@@ -150,13 +159,15 @@ func (t *Transport) Addrs() []netip.AddrPort {
 	return all
 }
 
-// Addr is the first bound address of a transport ("UDP", "TCP").
+// Addr is the first bound address of a transport ("UDP", "TCP", "TLS").
 func (t *Transport) Addr(transport string) (netip.AddrPort, bool) {
-	switch {
-	case strings.EqualFold(transport, "UDP") && len(t.udp) > 0:
+	if strings.EqualFold(transport, "UDP") && len(t.udp) > 0 {
 		return t.udp[0].local, true
-	case strings.EqualFold(transport, "TCP") && len(t.listeners) > 0:
-		return t.listeners[0].local, true
+	}
+	for _, l := range t.listeners {
+		if strings.EqualFold(transport, l.name()) {
+			return l.local, true
+		}
 	}
 	return netip.AddrPort{}, false
 }

@@ -51,7 +51,7 @@ func TestLoopback(t *testing.T) {
 			for _, transport := range []string{"UDP", "TCP"} {
 				bound, _ := server.Addr(transport)
 				target := netip.AddrPortFrom(netip.MustParseAddr(test.dial), bound.Port())
-				f, err := client.Flow(t.Context(), transport, target)
+				f, err := client.Flow(t.Context(), Target{Transport: transport, Addr: target})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -90,7 +90,7 @@ func BenchmarkUDP(b *testing.B) {
 	}
 	defer client.Close()
 	to, _ := server.Addr("UDP")
-	f, err := client.Flow(b.Context(), "UDP", to)
+	f, err := client.Flow(b.Context(), Target{Transport: "UDP", Addr: to})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,37 +19,42 @@ const (
 	denyFor     = 10 * time.Minute // a target without TCP is not asked again
 	denyEntries = 1024
 	sipPort     = 5060
+	sipsPort    = 5061 // "5061 for TLS" (RFC 3261 section 18.2.1)
 )
 
 // Target is a next hop with its address resolved.
 type Target struct {
 	Addr      netip.AddrPort
-	Transport string // "UDP" or "TCP"
+	Transport string // "UDP", "TCP" or "TLS"
 	// Pinned forbids the change from UDP to TCP for large requests: the URI
 	// says transport=udp, or the flow is an outbound or NATed one.
 	Pinned bool
+	Domain string // over TLS: whom the certificate must name
 }
 
 // Query is what of a URI decides where a request goes.
 type Query struct {
 	Scheme    string // "sip" when empty
 	Host      string // name or address, IPv6 with or without brackets
+	Domain    string // over TLS: whom the certificate must name, when it is not Host
 	Port      uint16 // 0: the default of the transport
 	Transport string // the transport parameter, or empty
 }
 
-// Flow gives a flow to remote; transport is "UDP" or "TCP" in any case. A TCP
-// connection to remote is used again or made; ctx bounds the connect.
-func (t *Transport) Flow(ctx context.Context, transport string, remote netip.AddrPort) (Flow, error) {
+// Flow gives a flow to target; its Transport may be in any case. A connection is used
+// again or made; ctx bounds the connect.
+func (t *Transport) Flow(ctx context.Context, target Target) (Flow, error) {
 	switch {
-	case !remote.IsValid():
+	case !target.Addr.IsValid():
 		return nil, errors.New("sip: a flow to no address")
-	case strings.EqualFold(transport, "UDP"):
-		return t.udpTo(remote)
-	case strings.EqualFold(transport, "TCP"):
-		return t.tcpTo(ctx, remote)
+	case strings.EqualFold(target.Transport, "UDP"):
+		return t.udpTo(target.Addr)
+	case strings.EqualFold(target.Transport, "TCP"):
+		return t.tcpTo(ctx, target.Addr)
+	case strings.EqualFold(target.Transport, "TLS"):
+		return t.connTo(ctx, connKey{unmap(target.Addr), true, strings.ToLower(target.Domain)})
 	default:
-		return nil, fmt.Errorf("sip: transport %q is not supported", transport)
+		return nil, fmt.Errorf("sip: transport %q is not supported", target.Transport)
 	}
 }
 
@@ -96,7 +102,7 @@ func (b *fallback) deny(a netip.AddrPort, now time.Time) {
 // else by UDP after all, for ten minutes without another try.
 func (t *Transport) ForRequest(ctx context.Context, target Target, size int) (Flow, error) {
 	if size <= udpMax || target.Pinned || !strings.EqualFold(target.Transport, "UDP") || t.fallback.denied(target.Addr, time.Now()) {
-		return t.Flow(ctx, target.Transport, target.Addr)
+		return t.Flow(ctx, target)
 	}
 	short, cancel := context.WithTimeout(ctx, connectTry)
 	defer cancel()
@@ -119,11 +125,22 @@ func (t *Transport) ForResponse(ctx context.Context, in Inbound) (Flow, error) {
 	if !ok || f.open() {
 		return in.Flow, nil
 	}
+	key := connKey{secure: f.key.secure}
 	port := sipPort
-	if req, ok := in.Msg.(*sipmsg.Request); ok && req.Via() != nil && req.Via().Port > 0 {
-		port = req.Via().Port
+	if key.secure {
+		port = sipsPort
 	}
-	return t.tcpTo(ctx, netip.AddrPortFrom(in.Source.Addr(), uint16(port)))
+	if req, ok := in.Msg.(*sipmsg.Request); ok && req.Via() != nil {
+		key.domain = domainOf(req.Via().Host)
+		if req.Via().Port > 0 {
+			port = req.Via().Port
+		}
+	}
+	if !key.secure {
+		key.domain = ""
+	}
+	key.remote = unmap(netip.AddrPortFrom(in.Source.Addr(), uint16(port)))
+	return t.connTo(ctx, key)
 }
 
 // Resolve lists the addresses of a next hop in the order to try, at least one:
@@ -131,6 +148,9 @@ func (t *Transport) ForResponse(ctx context.Context, in Inbound) (Flow, error) {
 // socket for are left out.
 func (t *Transport) Resolve(ctx context.Context, q Query) ([]Target, error) {
 	if q.Scheme != "" && !strings.EqualFold(q.Scheme, "sip") {
+		if strings.EqualFold(q.Scheme, "sips") {
+			return nil, errors.New(`sip: sips: is not supported, as nobody can promise TLS on the hops beyond the next; write sip: and ";transport=tls"`)
+		}
 		return nil, fmt.Errorf("sip: scheme %q is not supported", q.Scheme)
 	}
 	target := Target{Transport: strings.ToUpper(q.Transport)}
@@ -138,6 +158,8 @@ func (t *Transport) Resolve(ctx context.Context, q Query) ([]Target, error) {
 	case "UDP":
 		target.Pinned = true
 	case "TCP":
+	case "TLS":
+		target.Domain = domainOf(cmp.Or(q.Domain, q.Host))
 	case "":
 		// "If the TARGET is a numeric IP address ... the client SHOULD use UDP for a SIP
 		// URI" (RFC 3263 section 4.1); so it is without NAPTR.
@@ -151,6 +173,9 @@ func (t *Transport) Resolve(ctx context.Context, q Query) ([]Target, error) {
 	port := q.Port
 	if port == 0 {
 		port = sipPort
+		if target.Transport == "TLS" {
+			port = sipsPort
+		}
 	}
 	host := q.Host
 	if strings.HasPrefix(host, "[") {
@@ -177,17 +202,20 @@ func (t *Transport) Resolve(ctx context.Context, q Query) ([]Target, error) {
 	return targets, nil
 }
 
-// reaches tells whether we have a socket for the family of a; TCP needs none.
+// reaches tells whether we have a socket for the family of a; a connection needs none.
 func (t *Transport) reaches(transport string, a netip.Addr) bool {
-	if transport == "TCP" && len(t.listeners) == 0 {
-		return true
-	}
-	if transport == "TCP" {
-		for _, l := range t.listeners {
-			if serves(l.local.Addr(), a) > 0 {
-				return true
-			}
+	some := transport == "UDP"
+	for _, l := range t.listeners {
+		if l.name() != transport {
+			continue
 		}
+		some = true
+		if serves(l.local.Addr(), a) > 0 {
+			return true
+		}
+	}
+	if !some {
+		return true
 	}
 	for _, s := range t.udp {
 		if serves(s.local.Addr(), a) > 0 {
@@ -201,12 +229,15 @@ func (t *Transport) reaches(transport string, a netip.Addr) bool {
 // address on the flow, with the port we listen on for that transport.
 func (t *Transport) SentBy(f Flow) netip.AddrPort {
 	local := f.Local()
-	if f.Transport() != "TCP" {
+	if !f.Reliable() {
 		return local
 	}
 	var best netip.AddrPort
 	score := 0
 	for _, l := range t.listeners {
+		if l.name() != f.Transport() {
+			continue
+		}
 		n := serves(l.local.Addr(), local.Addr())
 		if l.local.Addr() == local.Addr() {
 			n = 4

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,7 @@ func TestRFC3261Section18SizeRule(t *testing.T) {
 		via := func(what, addr string, pinned bool, size int, want string, took time.Duration) {
 			t.Helper()
 			begin := time.Now()
-			f, err := a.ForRequest(t.Context(), Target{netip.MustParseAddrPort(addr), "UDP", pinned}, size)
+			f, err := a.ForRequest(t.Context(), Target{Addr: netip.MustParseAddrPort(addr), Transport: "UDP", Pinned: pinned}, size)
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
@@ -43,7 +44,7 @@ func TestRFC3261Section18SizeRule(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		time.Sleep(10 * time.Minute)
-		if _, err := a.ForRequest(ctx, Target{netip.MustParseAddrPort("192.0.2.4:5060"), "UDP", false}, 5000); err == nil {
+		if _, err := a.ForRequest(ctx, Target{Addr: netip.MustParseAddrPort("192.0.2.4:5060"), Transport: "UDP"}, 5000); err == nil {
 			t.Error("the caller's own end must be an error")
 		}
 		via("whose end says nothing of the target", "192.0.2.4:5060", false, 5000, "UDP", time.Second)
@@ -88,10 +89,13 @@ func TestResolve(t *testing.T) {
 			{"a family we have no socket for", a, Query{Host: "[2001:db8::7]"}, ""},
 			{"a name of that family", a, Query{Host: "six.example"}, ""},
 			{"sips", a, Query{Scheme: "sips", Host: "192.0.2.7"}, ""},
-			{"transport=tls", a, Query{Host: "192.0.2.7", Transport: "tls"}, ""},
+			{"transport=tls", a, Query{Host: "192.0.2.7", Transport: "tls"}, "[{192.0.2.7:5061 TLS false 192.0.2.7}]"},
+			{"a name with transport=tls", a, Query{Host: "Bob.example.", Transport: "TLS"}, "[{192.0.2.2:5061 TLS false bob.example}]"},
+			{"an address of a domain", a, Query{Host: "192.0.2.7", Domain: "bob.example", Port: 5071, Transport: "tls"}, "[{192.0.2.7:5071 TLS false bob.example}]"},
+			{"transport=ws", a, Query{Host: "192.0.2.7", Transport: "ws"}, ""},
 		} {
 			targets, err := test.a.Resolve(t.Context(), test.q)
-			got := fmt.Sprint(targets)
+			got := strings.ReplaceAll(fmt.Sprint(targets), " }", "}")
 			if err != nil {
 				got = ""
 			}
@@ -99,13 +103,13 @@ func TestResolve(t *testing.T) {
 				t.Errorf("%s: got %s (%v), want %s", test.name, got, err, test.want)
 			}
 		}
-		if _, err := a.Flow(t.Context(), "sctp", netip.MustParseAddrPort("192.0.2.7:5060")); err == nil {
+		if _, err := a.Flow(t.Context(), Target{Transport: "sctp", Addr: netip.MustParseAddrPort("192.0.2.7:5060")}); err == nil {
 			t.Error("a flow over SCTP")
 		}
-		if _, err := a.Flow(t.Context(), "udp", netip.AddrPort{}); err == nil {
+		if _, err := a.Flow(t.Context(), Target{Transport: "udp", Addr: netip.AddrPort{}}); err == nil {
 			t.Error("a flow to nowhere")
 		}
-		if _, err := tcpOnly.Flow(t.Context(), "udp", netip.MustParseAddrPort("192.0.2.7:5060")); err == nil {
+		if _, err := tcpOnly.Flow(t.Context(), Target{Transport: "udp", Addr: netip.MustParseAddrPort("192.0.2.7:5060")}); err == nil {
 			t.Error("UDP without a socket")
 		}
 	})

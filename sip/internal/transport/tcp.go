@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,13 +18,14 @@ const closeGrace = 200 * time.Millisecond
 
 var errQueueFull = errors.New("the peer does not read")
 
-// tcpFlow is one connection: a goroutine that reads, and one that writes while there is
+// tcpFlow is one connection, with or without TLS: a goroutine that reads, and one that writes while there is
 // something to write.
 type tcpFlow struct {
 	t        *Transport
 	conn     net.Conn
 	local    netip.AddrPort
 	remote   netip.AddrPort
+	key      connKey
 	accepted bool
 	held     atomic.Int32
 	active   atomic.Int64 // when a message last passed, Unix ns
@@ -38,13 +40,13 @@ type tcpFlow struct {
 	err     error // why it ended
 }
 
-func newTCPFlow(t *Transport, conn net.Conn, remote netip.AddrPort, accepted bool) *tcpFlow {
-	f := &tcpFlow{t: t, conn: conn, local: addrPort(conn.LocalAddr()), remote: remote, accepted: accepted}
+func newTCPFlow(t *Transport, conn net.Conn, key connKey, accepted bool) *tcpFlow {
+	f := &tcpFlow{t: t, conn: conn, local: addrPort(conn.LocalAddr()), remote: key.remote, key: key, accepted: accepted}
 	f.active.Store(time.Now().UnixNano())
 	return f
 }
 
-func (f *tcpFlow) Transport() string      { return "TCP" }
+func (f *tcpFlow) Transport() string      { return f.key.name() }
 func (f *tcpFlow) Reliable() bool         { return true }
 func (f *tcpFlow) Local() netip.AddrPort  { return f.local }
 func (f *tcpFlow) Remote() netip.AddrPort { return f.remote }
@@ -52,7 +54,7 @@ func (f *tcpFlow) Remote() netip.AddrPort { return f.remote }
 func (f *tcpFlow) Write(p []byte) error {
 	f.t.trace(f, p, true)
 	if err := f.send(p); err != nil {
-		return fmt.Errorf("sip: send to %v over TCP: %w", f.remote, err)
+		return fmt.Errorf("sip: send to %v over %s: %w", f.remote, f.key.name(), err)
 	}
 	f.t.count.sent.Add(1)
 	return nil
@@ -87,7 +89,7 @@ func (f *tcpFlow) write() {
 			closed := f.closed
 			f.mu.Unlock()
 			if closed {
-				_ = f.conn.Close()
+				hangUp(f.conn)
 			}
 			return
 		}
@@ -110,7 +112,7 @@ func (f *tcpFlow) write() {
 			f.writing, f.queue = false, nil
 			f.shutLocked(err, false)
 			f.mu.Unlock()
-			_ = f.conn.Close()
+			cut(f.conn)
 			return
 		}
 		if cap(p) <= 16<<10 {
@@ -143,11 +145,20 @@ func (f *tcpFlow) shutLocked(err error, flush bool) {
 		return
 	}
 	f.queue = nil
+	if ending, ok := f.conn.(*tls.Conn); ok {
+		f.t.running.Go(func() { hangUp(ending) }) // it says so to the peer, which may take closeGrace
+		return
+	}
 	_ = f.conn.Close()
 }
 
 // read takes messages until the connection ends.
 func (f *tcpFlow) read() {
+	if err := f.greet(); err != nil {
+		f.shut(err, false)
+		f.t.conns.remove(f) // nobody heard of it
+		return
+	}
 	err := f.messages()
 	f.mu.Lock()
 	f.shutLocked(err, true) // a refusal may be on its way
@@ -197,7 +208,7 @@ func (f *tcpFlow) messages() error {
 func (f *tcpFlow) ping() error {
 	f.pongs.Add(1)
 	if err := f.send([]byte("\r\n\r\n")); err != nil {
-		return fmt.Errorf("sip: send to %v over TCP: %w", f.remote, err)
+		return fmt.Errorf("sip: send to %v over %s: %w", f.remote, f.key.name(), err)
 	}
 	return nil
 }
@@ -259,7 +270,7 @@ func (f *tcpFlow) readSome(fr *framer, greeted bool, begun time.Time) (int, erro
 		case errors.Is(err, io.EOF):
 			return 0, fmt.Errorf("closed by the peer: %w", err)
 		default:
-			return 0, err
+			return 0, explain(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"hash/maphash"
 	"log/slog"
 	"net"
@@ -24,10 +25,14 @@ type Network interface {
 // Config configures a Transport. Network and Handle are required.
 type Config struct {
 	Network Network
-	// Listen holds addresses like "udp://127.0.0.1:0" and "tcp://[::1]:5060".
+	// Listen holds addresses like "udp://127.0.0.1:0", "tcp://[::1]:5060" and
+	// "tls://127.0.0.1:5061", of which the last needs a certificate in TLS.
 	// nil is "udp://:0" and "tcp://:0". Entries with port 0 and the same host
 	// share one port number.
 	Listen []string
+	// TLS holds our certificates and whom we trust; nil: none, and the machine's
+	// roots. It is copied. A connection of ours is verified as RFC 5922 says.
+	TLS *tls.Config
 	// Handle takes every valid message, on the goroutine that reads the socket:
 	// in order per flow, and it must return quickly. A Transport keeps working
 	// while Handle runs.
@@ -57,7 +62,8 @@ type Limits struct {
 	Greeting       time.Duration // until the first message of an accepted connection is whole; default 30 s
 	Partial        time.Duration // from the first byte of a message on a stream to its last; default 20 s
 	Write          time.Duration // a peer that takes nothing for so long has gone; default 10 s
-	Connect        time.Duration // a TCP connect; default 10 s
+	Connect        time.Duration // a TCP connect, TLS handshake included; default 10 s
+	Handshake      time.Duration // the TLS handshake of an accepted connection; default 10 s
 	Replies        int           // answers without state over UDP per second, in bursts of twice as many; default 500
 }
 
@@ -72,6 +78,7 @@ func (l *Limits) defaults() {
 	set(&l.Partial, 20*time.Second)
 	set(&l.Write, 10*time.Second)
 	set(&l.Connect, 10*time.Second)
+	set(&l.Handshake, 10*time.Second)
 	set(&l.Replies, 500)
 }
 
@@ -99,12 +106,13 @@ type Transport struct {
 }
 
 type counters struct {
-	received, sent, keepalives, garbage, badRequests, unanswerable, badResponses, tooLarge, refused, timedOut, unreplied atomic.Uint64
+	received, sent, keepalives, garbage, badRequests, unanswerable, badResponses, tooLarge, refused, timedOut, unreplied, handshakes atomic.Uint64
 }
 
 // Listen binds the sockets of cfg. ctx bounds the binding only.
 func Listen(ctx context.Context, cfg Config) (*Transport, error) {
 	cfg.Limits.defaults()
+	cfg.TLS = atLeast12(cfg.TLS)
 	t := &Transport{cfg: cfg, seed: maphash.MakeSeed(), stop: make(chan struct{})}
 	t.conns.init()
 	t.replies.rate = cfg.Limits.Replies
@@ -152,6 +160,7 @@ type Stats struct {
 	Refused        uint64 // TCP connections over a limit
 	TimedOut       uint64 // TCP connections closed by Greeting, Partial, Idle or Write
 	Unreplied      uint64 // answers without state left out for Limits.Replies
+	Handshakes     uint64 // TLS handshakes of accepted connections that failed
 	Conns          int    // TCP connections now
 }
 
@@ -162,7 +171,7 @@ func (t *Transport) Stats() Stats {
 		Received: c.received.Load(), Sent: c.sent.Load(), Keepalives: c.keepalives.Load(),
 		Garbage: c.garbage.Load(), BadRequests: c.badRequests.Load(), Unanswerable: c.unanswerable.Load(),
 		BadResponses: c.badResponses.Load(), TooLarge: c.tooLarge.Load(), Refused: c.refused.Load(),
-		TimedOut: c.timedOut.Load(), Unreplied: c.unreplied.Load(), Conns: t.conns.size(),
+		TimedOut: c.timedOut.Load(), Unreplied: c.unreplied.Load(), Handshakes: c.handshakes.Load(), Conns: t.conns.size(),
 	}
 }
 

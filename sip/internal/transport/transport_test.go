@@ -91,7 +91,7 @@ func (a *agent) ended() []error {
 
 func (a *agent) flow(transport, remote string) Flow {
 	a.t.Helper()
-	f, err := a.Flow(a.t.Context(), transport, netip.MustParseAddrPort(remote))
+	f, err := a.Flow(a.t.Context(), Target{Transport: transport, Addr: netip.MustParseAddrPort(remote)})
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestCloseSendsWhatIsQueued(t *testing.T) {
 		_ = b.Close()
 		_ = b.Close()
 		for _, transport := range []string{"tcp", "udp"} {
-			f, err := b.Flow(t.Context(), transport, netip.MustParseAddrPort("192.0.2.1:5060"))
+			f, err := b.Flow(t.Context(), Target{Transport: transport, Addr: netip.MustParseAddrPort("192.0.2.1:5060")})
 			if err == nil {
 				err = f.Write([]byte(options))
 			}
@@ -285,10 +285,10 @@ func TestDialsEndWithTheirContextAndWithClose(t *testing.T) {
 		defer cancel()
 		lost := s.NewHost("192.0.2.99", nil)
 		lost.SetLink(netsim.Link{Down: true}, netsim.Link{Down: true})
-		if _, err := a.Flow(ctx, "tcp", netip.MustParseAddrPort("192.0.2.99:5060")); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 3*time.Second {
+		if _, err := a.Flow(ctx, Target{Transport: "tcp", Addr: netip.MustParseAddrPort("192.0.2.99:5060")}); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 3*time.Second {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
-		if _, err := a.Flow(t.Context(), "tcp", netip.MustParseAddrPort("192.0.2.99:5060")); err == nil || time.Since(begin) != 13*time.Second {
+		if _, err := a.Flow(t.Context(), Target{Transport: "tcp", Addr: netip.MustParseAddrPort("192.0.2.99:5060")}); err == nil || time.Since(begin) != 13*time.Second {
 			t.Errorf("after %v: %v, want the limit of 10 s", time.Since(begin), err)
 		}
 		go func() {
@@ -296,7 +296,7 @@ func TestDialsEndWithTheirContextAndWithClose(t *testing.T) {
 			_ = a.Close()
 		}()
 		begin = time.Now()
-		if _, err := a.Flow(t.Context(), "tcp", netip.MustParseAddrPort("192.0.2.99:5060")); err == nil || time.Since(begin) != time.Second {
+		if _, err := a.Flow(t.Context(), Target{Transport: "tcp", Addr: netip.MustParseAddrPort("192.0.2.99:5060")}); err == nil || time.Since(begin) != time.Second {
 			t.Errorf("after %v: %v, want the end with Close", time.Since(begin), err)
 		}
 		synctest.Wait()
