@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -17,11 +18,13 @@ import (
 )
 
 // allocate makes a TURN allocation over this base's own socket and returns it as
-// a second base, shared by forks and generations exactly like a socket.
+// a second base, shared by forks and generations exactly like a socket. An
+// allocation that was made there before keeps receiving until this one stands.
 func (b *base) allocate(ctx context.Context, server netip.AddrPort, s Server) (*base, error) {
 	sa := net.UDPAddrFromAddrPort(server)
+	tc := &turnConn{b: b}
 	c, err := turn.NewClient(&turn.ClientConfig{
-		Conn: &turnConn{b}, Net: numericNet{}, TURNServerAddr: server.String(), STUNServerAddr: server.String(),
+		Conn: tc, Net: numericNet{}, TURNServerAddr: server.String(), STUNServerAddr: server.String(),
 		Username: s.Username, Password: s.Password, LoggerFactory: quiet.Factory{},
 	})
 	if err != nil {
@@ -30,7 +33,12 @@ func (b *base) allocate(ctx context.Context, server netip.AddrPort, s Server) (*
 	var refused ServerError // what the server last refused an allocation with; the reader's until AllocateWithContext returns
 	var mu sync.Mutex
 	var mapped netip.AddrPort
-	b.hook(server, func(p []byte) { // no Client.Listen: our reader feeds it
+	own := turnHook{server: server, owner: tc, input: func(p []byte) {
+		_, _ = c.HandleInbound(p, sa) // what it cannot use is dropped
+	}}
+	var before turnHook
+	asking := own
+	asking.input = func(p []byte) { // no Client.Listen: our reader feeds it
 		if isSTUN(p) && isResponse(p) {
 			mu.Lock()
 			if isErrorResponse(p) {
@@ -39,12 +47,25 @@ func (b *base) allocate(ctx context.Context, server netip.AddrPort, s Server) (*
 				mapped = a
 			}
 			mu.Unlock()
+			own.input(p)
 		}
-		_, _ = c.HandleInbound(p, sa) // what it cannot use is dropped
-	})
+		mu.Lock()
+		h := before
+		mu.Unlock()
+		if h.input != nil {
+			h.input(p)
+		}
+	}
+	mu.Lock()
+	before = b.hook(asking)
+	mu.Unlock()
 	rc, err := c.AllocateWithContext(ctx)
 	if err != nil {
-		b.hook(server, nil)
+		if before.input != nil {
+			b.hook(before)
+		} else {
+			b.unhook(tc)
+		}
 		c.Close()
 		mu.Lock()
 		defer mu.Unlock()
@@ -59,6 +80,7 @@ func (b *base) allocate(ctx context.Context, server netip.AddrPort, s Server) (*
 		}
 		return nil, err
 	}
+	b.hook(own)
 	addr, err := addrPort(rc.LocalAddr())
 	if err != nil {
 		return nil, err
@@ -69,12 +91,13 @@ func (b *base) allocate(ctx context.Context, server netip.AddrPort, s Server) (*
 		once.Do(func() {
 			_ = rc.Close() // a Refresh with lifetime zero, not waited for
 			c.Close()      // ends the transactions that writers wait for
-			b.hook(server, nil)
+			b.unhook(tc)
 			w.close()
 		})
 		return nil
 	})
 	r.settle = w.wg.Wait
+	r.mute = func() { tc.muted.Store(true) }
 	r.relay, r.turnServer, r.host = true, server, b
 	mu.Lock()
 	r.related = mapped
@@ -202,12 +225,18 @@ func (w *relayWriter) close() {
 }
 
 // turnConn lets the TURN client write through the base's socket.
-type turnConn struct{ b *base }
+type turnConn struct {
+	b     *base
+	muted atomic.Bool
+}
 
 func (t *turnConn) WriteTo(p []byte, to net.Addr) (int, error) {
 	a, err := addrPort(to)
 	if err != nil {
 		return 0, err
+	}
+	if t.muted.Load() {
+		return len(p), nil
 	}
 	return t.b.out.WriteToUDPAddrPort(p, a)
 }

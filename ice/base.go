@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type base struct {
 	host       *base          // the socket it was made on
 	related    netip.AddrPort // the mapped address
 	settle     func()         // waits for its writers, after the host's socket was closed
+	mute       func()         // lets its client send no more: another allocation has its 5-tuple
 
 	out    packetWriter
 	g      *Gatherer
@@ -53,6 +55,7 @@ type transaction struct {
 // turnHook gives a TURN client what its server sends to this base.
 type turnHook struct {
 	server netip.AddrPort
+	owner  *turnConn
 	input  func(p []byte)
 }
 
@@ -184,19 +187,27 @@ func (b *base) remember(p []byte, t transaction) {
 	b.mu.Unlock()
 }
 
-// hook adds or, with a nil input, removes the TURN client of a server.
-func (b *base) hook(server netip.AddrPort, input func([]byte)) {
+// hook sets the TURN client of a server and returns the one it replaces.
+func (b *base) hook(h turnHook) (before turnHook) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var hs []turnHook
-	for _, h := range *b.turns.Load() {
-		if h.server != server {
-			hs = append(hs, h)
+	hs := []turnHook{h}
+	for _, o := range *b.turns.Load() {
+		if o.server == h.server {
+			before = o
+		} else {
+			hs = append(hs, o)
 		}
 	}
-	if input != nil {
-		hs = append(hs, turnHook{server, input})
-	}
+	b.turns.Store(&hs)
+	return before
+}
+
+// unhook removes a TURN client, unless another took its place.
+func (b *base) unhook(owner *turnConn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	hs := slices.DeleteFunc(slices.Clone(*b.turns.Load()), func(h turnHook) bool { return h.owner == owner })
 	b.turns.Store(&hs)
 }
 

@@ -17,8 +17,9 @@ func (g *Gatherer) describeLocal() {
 		for _, b := range g.bases {
 			d.Candidates = append(d.Candidates, b.candidate(f))
 		}
-		for _, r := range g.reflexive {
-			if r.b == g.rtcp || r.mapped == r.b.addr {
+		for i, r := range g.reflexive {
+			same := func(o reflexive) bool { return o.b == r.b && o.mapped == r.mapped }
+			if r.b == g.rtcp || r.mapped == r.b.addr || slices.ContainsFunc(g.reflexive[:i], same) {
 				// "a candidate is redundant if and only if its transport
 				// address and base equal those of another candidate" (RFC 8445
 				// section 5.1.3).

@@ -22,6 +22,15 @@ const (
 
 // gather asks the servers, all at once, and then makes the description.
 func (g *Gatherer) gather(ctx context.Context) {
+	g.askAll(ctx)
+	g.describeLocal()
+	close(g.gathered)
+	g.keepAlive()
+}
+
+// askAll asks every server, at most for gatherTimeout, and ends when the gatherer
+// closes.
+func (g *Gatherer) askAll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
 	stop := make(chan struct{})
@@ -39,9 +48,6 @@ func (g *Gatherer) gather(ctx context.Context) {
 	wg.Wait()
 	close(stop)
 	watch.Wait()
-	g.describeLocal()
-	close(g.gathered)
-	g.keepAlive()
 }
 
 // ask gathers the candidates that one server can give.
@@ -102,8 +108,9 @@ func (g *Gatherer) askReflexive(ctx context.Context, b *base, server netip.AddrP
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, r := range g.reflexive {
-		if r.b == b && r.mapped == mapped {
+	for i, r := range g.reflexive {
+		if r.b == b && r.server == server {
+			g.reflexive[i].mapped = mapped // asked again, see Renew
 			return
 		}
 	}
@@ -120,8 +127,15 @@ func (g *Gatherer) askRelay(ctx context.Context, b *base, server netip.AddrPort,
 	}
 	r.server, r.pref = s.URL, b.pref
 	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, o := range g.relays {
+		if o.host == b && o.turnServer == server {
+			o.mute() // or its last Refresh would end the new one
+			g.relays[i], g.stale = r, append(g.stale, o)
+			return
+		}
+	}
 	g.relays = append(g.relays, r)
-	g.mu.Unlock()
 }
 
 func serverError(url string, err error) *ServerError {

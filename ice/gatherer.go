@@ -23,9 +23,12 @@ type Gatherer struct {
 	closing  chan struct{} // closed by Close
 	wg       sync.WaitGroup
 
+	asking chan struct{} // holds a token while Renew asks the servers
+
 	mu        sync.Mutex
 	rtcp      *base
 	relays    []*base
+	stale     []*base // relays that Renew replaced: their allocations are dead
 	reflexive []reflexive
 	errs      []error
 	local     Description // complete when gathered is closed, but for the credentials
@@ -41,7 +44,7 @@ type Gatherer struct {
 // gathers in the background. ctx bounds gathering only. cfg is copied.
 func NewGatherer(ctx context.Context, cfg *Config) (*Gatherer, error) {
 	g := &Gatherer{
-		gathered: make(chan struct{}), closing: make(chan struct{}), first: newOffer(),
+		gathered: make(chan struct{}), closing: make(chan struct{}), asking: make(chan struct{}, 1), first: newOffer(),
 		offers: map[string]*offer{}, users: map[string]*agent{}, paths: map[*Path]struct{}{},
 	}
 	if cfg != nil {
@@ -68,20 +71,6 @@ func NewGatherer(ctx context.Context, cfg *Config) (*Gatherer, error) {
 // the servers' errors.
 func (g *Gatherer) Local(ctx context.Context) (Description, error) {
 	return g.describe(ctx, g.first)
-}
-
-// Renew makes fresh credentials on the same sockets, for an ICE restart: what
-// it returns is offered to the peer and then given to Restart.
-func (g *Gatherer) Renew(ctx context.Context) (Description, error) {
-	o := newOffer()
-	d, err := g.describe(ctx, o)
-	if err != nil {
-		return Description{}, err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.offers[o.ufrag] = o
-	return d, nil
 }
 
 func (g *Gatherer) describe(ctx context.Context, o *offer) (Description, error) {
@@ -123,6 +112,12 @@ func (g *Gatherer) Errors() []error {
 }
 
 func (g *Gatherer) fail(err *ServerError) {
+	select {
+	case <-g.gathered: // Renew asked again, and keeps what there was
+		g.log.Debug("ICE server gives nothing new", "server", err.URL, "code", err.Code, "err", err)
+		return
+	default:
+	}
 	g.mu.Lock()
 	g.errs = append(g.errs, err)
 	g.mu.Unlock()
@@ -205,7 +200,7 @@ func (g *Gatherer) Close() error {
 		return nil
 	}
 	g.mu.Lock()
-	all := append(slices.Clone(g.relays), g.bases...)
+	all := append(append(slices.Clone(g.relays), g.stale...), g.bases...)
 	if g.rtcp != nil {
 		all = append(all, g.rtcp)
 	}

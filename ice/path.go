@@ -18,6 +18,11 @@ type PathStats struct {
 	Dropped                        uint64        // packets that came before Handle and found no room
 	RTT                            time.Duration // of the last check that the peer answered; 0 if unknown
 	Consent                        time.Time     // when the peer last answered a check; zero without ICE
+
+	// Mapped is where the peer last saw our checks come from. When it changes
+	// while the pair stays, a NAT has forgotten us: what the peer sends to the old
+	// address is lost, and a restart mends it.
+	Mapped netip.AddrPort
 }
 
 // Path carries datagrams to one peer. It lives through ICE restarts.
@@ -240,6 +245,9 @@ func (p *Path) Stats() PathStats {
 	if a := p.agent; a != nil {
 		s.RTT = time.Duration(a.rtt.Load())
 		s.Consent = a.consented()
+		if l := a.sel.Load(); l != nil {
+			s.Mapped = a.vconns[l.b].seen(l.to)
+		}
 	}
 	return s
 }

@@ -55,7 +55,7 @@ func FuzzDemux(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte) {
 		orig := bytes.Clone(p)
 		b := newBase(g, from, discard{}, nil)
-		b.hook(from, func([]byte) {})
+		b.hook(turnHook{server: from, input: func([]byte) {}})
 		b.input(p, from)
 		b.input(p, netip.MustParseAddrPort("192.0.2.8:8"))
 		attribute(p, attrUsername)

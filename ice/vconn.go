@@ -20,11 +20,12 @@ type vconn struct {
 	once sync.Once
 	poke bool // the reader's: the last packet read may allow to nominate
 
-	mu    sync.Mutex
-	valid map[netip.AddrPort]bool // sources whose request passed MESSAGE-INTEGRITY
-	pace  map[netip.AddrPort]*pace
-	next  time.Time // of the next consent check on the selected pair
-	sent  int64     // when the last one went, as agent.since says
+	mu     sync.Mutex
+	valid  map[netip.AddrPort]bool // sources whose request passed MESSAGE-INTEGRITY
+	pace   map[netip.AddrPort]*pace
+	mapped map[netip.AddrPort]netip.AddrPort // our address as the peer at the key sees it
+	next   time.Time                         // of the next consent check on the selected pair
+	sent   int64                             // when the last one went, as agent.since says
 }
 
 type packet struct {
@@ -53,7 +54,7 @@ const (
 func newVconn(b *base, a *agent) *vconn {
 	return &vconn{
 		b: b, a: a, in: make(chan packet, vconnQueue), dead: make(chan struct{}),
-		valid: map[netip.AddrPort]bool{}, pace: map[netip.AddrPort]*pace{},
+		valid: map[netip.AddrPort]bool{}, pace: map[netip.AddrPort]*pace{}, mapped: map[netip.AddrPort]netip.AddrPort{},
 	}
 }
 
@@ -93,12 +94,33 @@ func (v *vconn) response(p []byte, from netip.AddrPort, sent time.Time) {
 		return
 	}
 	v.a.received.Add(1)
+	v.see(p, from)
 	if l := v.a.sel.Load(); l != nil && l.b == v.b && l.to == from && !isErrorResponse(p) {
 		now := time.Now()
 		v.a.consent.Store(v.a.since(now))
 		v.a.rtt.Store(int64(now.Sub(sent)))
 	}
 	v.deliver(p, from)
+}
+
+// see keeps where the peer saw our check come from.
+func (v *vconn) see(p []byte, from netip.AddrPort) {
+	m, err := mappedAddress(p)
+	if err != nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, known := v.mapped[from]; known || len(v.mapped) < maxValid {
+		v.mapped[from] = m
+	}
+}
+
+// seen is where the peer at an address last saw our checks come from.
+func (v *vconn) seen(by netip.AddrPort) netip.AddrPort {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.mapped[by]
 }
 
 // ReadFromAddrPort gives the agent its next message. The agent reads again when
