@@ -34,9 +34,10 @@ type Registration struct {
 	on     func(RegistrationEvent) // may be nil
 	callID string
 	cancel context.CancelFunc
-	leave  chan struct{} // closed by Unregister
-	lost   chan error    // why flow ended
-	done   chan struct{} // closed when run ended
+	leave  chan struct{}      // closed by Unregister
+	again  chan chan struct{} // from Refresh; what it sends is closed after the answer
+	lost   chan error         // why flow ended
+	done   chan struct{}      // closed when run ended
 
 	// run's own
 	machine *registerMachine
@@ -67,7 +68,7 @@ func (a *Agent) Register(acct *Account, on func(RegistrationEvent)) (*Registrati
 	ctx, cancel := context.WithCancel(a.life())
 	r := &Registration{
 		a: a, acct: *acct, on: on, callID: token() + token(), cancel: cancel,
-		leave: make(chan struct{}), lost: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
+		leave: make(chan struct{}), again: make(chan chan struct{}), lost: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
 		machine: newRegisterMachine(URI{}, acct.Expires, rand.Float64),
 	}
 	a.mu.Lock()
@@ -111,6 +112,28 @@ func (r *Registration) Registered(ctx context.Context) error {
 			}
 			return ctx.Err()
 		}
+	}
+}
+
+// Refresh registers again now and waits for the answer, whatever it is: for when
+// the network changed, so that the registrar finds us and we learn our new
+// address. ctx bounds the wait only. Its error is ctx's, or ErrClosed.
+func (r *Registration) Refresh(ctx context.Context) error {
+	answered := make(chan struct{})
+	select {
+	case r.again <- answered:
+	case <-r.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-answered:
+		return nil
+	case <-r.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -177,6 +200,9 @@ func (r *Registration) run(ctx context.Context) {
 			if r.flow != nil && !r.a.tr.Open(r.flow) { // the word may be of an earlier one
 				r.flowLost(ctx, err)
 			}
+		case answered := <-r.again:
+			r.act(ctx, r.machine.Refresh(time.Now()))
+			close(answered)
 		case <-leave:
 			leave = nil
 			r.act(ctx, r.machine.Unregister(time.Now()))

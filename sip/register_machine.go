@@ -29,6 +29,7 @@ const (
 //	                  +--> waiting (time-out, 5xx, transport: back-off)
 //	                  +--> ended   (401, 403, 407 and other lasting refusals)
 //
+//	refresh: registered, waiting --> sending.
 //	unregister: any --> removing --> ended; while sending, after its answer.
 type registerState uint8
 
@@ -150,6 +151,14 @@ func (m *registerMachine) FlowLost(now time.Time, err error) registerOutput {
 	}
 	m.until = time.Time{}
 	return m.retry(now, err, 0)
+}
+
+// Refresh sends a REGISTER before its time, if there is a binding or a wait.
+func (m *registerMachine) Refresh(time.Time) registerOutput {
+	if m.state != registerRegistered && m.state != registerWaiting {
+		return registerOutput{} // one is outstanding, or never will be
+	}
+	return m.send()
 }
 
 // Unregister removes the binding. The machine has ended when the answer came,

@@ -27,6 +27,8 @@ func doWake(m *registerMachine, now time.Time) registerOutput  { return m.Wake(n
 func doLeave(m *registerMachine, now time.Time) registerOutput { return m.Unregister(now) }
 func doLost(m *registerMachine, now time.Time) registerOutput  { return m.FlowLost(now, errRegTest) }
 
+func doAgain(m *registerMachine, now time.Time) registerOutput { return m.Refresh(now) }
+
 var errRegTest = errors.New("test")
 
 func answers(a registerAnswer) func(*registerMachine, time.Time) registerOutput {
@@ -89,6 +91,13 @@ func TestRFC3261Section10_2RegisterMachine(t *testing.T) {
 			{refresh - 1, doWake, "", "", registerRegistered, refresh},
 			{refresh, doWake, regHere + " 1h0m0s", "", registerSending, 0},
 			{refresh, answers(bound(regHere, h)), "", "up 1h0m0s", registerRegistered, 2 * refresh},
+		}},
+		{"refreshed before its time, from a new address", []registerStep{
+			first, up,
+			{time.Minute, doAgain, regHere + " 1h0m0s", "", registerSending, 0},
+			{time.Minute, doAgain, "", "", registerSending, 0},
+			{time.Minute, answers(seenAs(bound(regHere, h), regNAT)), regNAT + " 1h0m0s, -" + regHere, "", registerSending, 0},
+			{time.Minute, answers(seenAs(bound(regNAT, h), regNAT)), "", "up 1h0m0s", registerRegistered, time.Minute + refresh},
 		}},
 		{"granted less: half of a short one, 30 s of a minute and more", []registerStep{
 			first,

@@ -25,8 +25,11 @@ type binding struct {
 	expires time.Time
 	updated time.Time
 	flow    transport.Flow
-	release func() // ends the hold on flow; may be nil
+	release func()   // ends the hold on flow; may be nil
+	former  []string // keys of the contacts that this one replaced: dialogs still name them
 }
+
+const maxFormer = 4 // contacts remembered per binding
 
 // change is what a REGISTER wants of one contact; zero expires removes it.
 type change struct {
@@ -91,12 +94,21 @@ func (t *table) Update(now time.Time, r registration) ([]binding, error) {
 	if r.all {
 		t.drop(r.user, func(*binding) bool { return true })
 	}
+	var former []string
+	var last *binding
 	for _, c := range r.changes {
-		t.drop(r.user, func(b *binding) bool { return b.contact.Equal(c.contact) })
+		t.drop(r.user, func(b *binding) bool {
+			gone := b.contact.Equal(c.contact)
+			if gone && b.callID == r.callID {
+				former = append(append(former, b.former...), contactKey(&b.target))
+			}
+			return gone
+		})
 		if c.expires > 0 {
-			t.add(now, &r, c)
+			last = t.add(now, &r, c)
 		}
 	}
+	t.follow(last, former)
 	if extra := len(t.users[r.user]) - t.maxContacts; extra > 0 {
 		oldest := slices.Clone(t.users[r.user][:extra]) // in the order of their last refresh
 		t.drop(r.user, func(b *binding) bool { return slices.Contains(oldest, b) })
@@ -108,7 +120,22 @@ func (r *registration) touches(b *binding) bool {
 	return slices.ContainsFunc(r.changes, func(c change) bool { return c.contact.Equal(b.contact) })
 }
 
-func (t *table) add(now time.Time, r *registration, c change) {
+// follow lets Contact find a binding by the contacts that its user agent had
+// before, as when a NAT changed its address: the dialogs of that time have no
+// other name for it. The caller holds mu.
+func (t *table) follow(b *binding, former []string) {
+	if b == nil {
+		return
+	}
+	for _, key := range former[max(0, len(former)-maxFormer):] {
+		if t.byContact[key] == nil {
+			t.byContact[key] = b
+			b.former = append(b.former, key)
+		}
+	}
+}
+
+func (t *table) add(now time.Time, r *registration, c change) *binding {
 	b := &binding{
 		contact: c.contact, target: c.target, q: c.q, callID: r.callID, cseq: r.cseq,
 		expires: now.Add(c.expires), updated: now, flow: r.flow,
@@ -118,6 +145,7 @@ func (t *table) add(now time.Time, r *registration, c change) {
 	}
 	t.users[r.user] = append(t.users[r.user], b)
 	t.byContact[contactKey(&b.target)] = b
+	return b
 }
 
 // Lookup returns the user's bindings, the preferred and the newest first.
@@ -178,8 +206,10 @@ func (t *table) drop(user string, gone func(*binding) bool) (removed int) {
 		if b.release != nil {
 			b.release()
 		}
-		if key := contactKey(&b.target); t.byContact[key] == b {
-			delete(t.byContact, key)
+		for _, key := range append(b.former, contactKey(&b.target)) {
+			if t.byContact[key] == b {
+				delete(t.byContact, key)
+			}
 		}
 	}
 	if len(keep) == 0 {
