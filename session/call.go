@@ -48,7 +48,9 @@ type Call struct {
 	in         *Incoming   // of an incoming one
 	held       bool        // the peer is on hold, by us
 	changing   *reoffer    // ours, on its way
+	answering  bool        // an offer of the peer waits for our new addresses
 	restarting bool        // a second agent looks for a new path
+	revival    revival     // what is done about a silent path
 	saidBye    bool        // byeDone is closed by the goroutine that waits for the answer to our BYE
 	unbind     func() bool // releases the context that bounds the set-up
 	timer      *time.Timer // watches the media

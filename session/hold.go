@@ -31,6 +31,7 @@ type reoffer struct {
 	held  bool
 	fresh *ice.Description // what Renew returned: an ICE restart
 	tries int
+	since int // the call's restarts before it
 	line  *leg
 	sent  *sip.OutgoingInvite
 	timer *time.Timer // until the next try
@@ -67,7 +68,7 @@ func (c *Call) beginChange(r *reoffer) error {
 	case c.changing != nil:
 		return errChanging
 	}
-	r.line = l
+	r.line, r.since = l, c.revival.changes
 	c.changing = r
 	if err := c.offerChange(r); err != nil {
 		c.changing = nil
@@ -78,6 +79,9 @@ func (c *Call) beginChange(r *reoffer) error {
 
 // offerChange sends the re-INVITE.
 func (c *Call) offerChange(r *reoffer) error {
+	if c.answering {
+		return &sip.StatusError{Code: 491, Reason: "Request Pending", From: "this side"}
+	}
 	at := c.local
 	if r.fresh != nil {
 		at = *r.fresh
@@ -153,6 +157,7 @@ func (c *Call) unchanged(r *reoffer, err error) {
 		c.hangUp(&EndError{Cause: SignallingLost, Err: err})
 		return
 	}
+	c.log().Info("the peer did not agree to a change", "restart", r.fresh != nil, "err", err)
 	// A time-out or a dead server does not end a call whose media is alive: silence would.
 	c.changing = nil
 	r.done <- err
@@ -172,6 +177,11 @@ func (c *Call) glare(dice float64) time.Duration {
 
 func (c *Call) tryAgain(r *reoffer) {
 	if c.state == ended || c.changing != r {
+		return
+	}
+	if r.fresh != nil && (c.restarting || c.revival.changes != r.since) {
+		c.changing = nil // the peer's restart came first and does as well
+		r.done <- nil
 		return
 	}
 	if err := c.offerChange(r); err != nil {
@@ -219,9 +229,10 @@ func (c *Call) restart(ctx context.Context, l *leg, fresh ice.Description) {
 	}
 	remote := remoteICE(&l.line)
 	c.restarting, c.local = true, fresh
+	c.revival.changes++
 	path, gatherer := k.path, c.gatherer
 	c.pending.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+		ctx, cancel := context.WithTimeout(ctx, restartTimeout)
 		defer cancel()
 		err := gatherer.Restart(ctx, path, 0, fresh, remote)
 		c.post(func(context.Context) {
@@ -233,6 +244,7 @@ func (c *Call) restart(ctx context.Context, l *leg, fresh ice.Description) {
 				c.log().Warn("no new path found", "err", err)
 				return
 			}
+			k.told = ice.Pair{} // the new path may look like the old one
 			c.publishPath(l, k)
 		})
 	})

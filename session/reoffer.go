@@ -61,13 +61,62 @@ type respond func(code int, reason, contentType string, body []byte, headers ...
 // reanswer agrees on a new offer of the peer and answers it; or refuses it, and
 // all stays as it was.
 func (c *Call) reanswer(ctx context.Context, l *leg, offer []byte, respond respond) {
-	was := l.line
-	fresh, answer, err := c.agree(ctx, l, offer)
-	if err != nil {
-		code, headers := refusal(err)
-		_ = respond(code, "", "", nil, headers...)
+	if c.answering { // UPDATE: the offer before it has no answer yet (RFC 3311 section 5.2)
+		_ = respond(500, "", "", nil, sip.NewHeader("Retry-After", "2"))
 		return
 	}
+	offered, err := l.machine.Receive(offer)
+	if err == nil {
+		if err = c.changeable(l, &offered); err != nil {
+			l.machine.Reject()
+		}
+	}
+	switch {
+	case err != nil:
+		refuse(err, respond)
+	case offered.ICERestart && offered.ICE != nil:
+		c.answering = true
+		gatherer := c.gatherer
+		c.pending.Go(func() {
+			fresh, err := c.renew(gatherer)
+			c.post(func(ctx context.Context) {
+				c.answering = false
+				c.accept(ctx, l, &fresh, err, respond)
+			})
+		})
+	default:
+		c.accept(ctx, l, nil, nil, respond)
+	}
+}
+
+// accept answers the offer that was received; fresh is our side of an ICE restart,
+// if the peer asked for one, or err why there is none.
+func (c *Call) accept(ctx context.Context, l *leg, fresh *ice.Description, err error, respond respond) {
+	if c.state != answered {
+		return // the end of the dialog answers
+	}
+	was := l.line
+	at := c.local
+	if fresh != nil {
+		at = *fresh
+	}
+	local := c.localText(at, c.held)
+	var answer []byte
+	var plan negotiate.Plan
+	if err == nil {
+		answer, plan, err = l.machine.Accept(local)
+	}
+	if err != nil {
+		l.machine.Reject()
+		refuse(err, respond)
+		return
+	}
+	line, err := audioLine(plan)
+	if err != nil {
+		refuse(err, respond)
+		return
+	}
+	l.line = line
 	if err := respond(200, "", sdpType, answer); err != nil {
 		c.log().Debug("answer not sent", "err", err)
 	}
@@ -78,35 +127,6 @@ func (c *Call) reanswer(ctx context.Context, l *leg, offer []byte, respond respo
 		c.restart(ctx, l, *fresh)
 	}
 	c.apply(ctx, l)
-}
-
-// agree answers an offer; fresh is our side of an ICE restart, if the peer asked for one.
-func (c *Call) agree(ctx context.Context, l *leg, offer []byte) (fresh *ice.Description, answer []byte, err error) {
-	offered, err := l.machine.Receive(offer)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := c.changeable(l, &offered); err != nil {
-		l.machine.Reject()
-		return nil, nil, err
-	}
-	local := c.localText(c.local, c.held)
-	if offered.ICERestart && offered.ICE != nil {
-		d, err := c.gatherer.Renew(ctx)
-		if err != nil {
-			l.machine.Reject()
-			return nil, nil, err
-		}
-		fresh = &d
-		local = c.localText(d, c.held)
-	}
-	answer, plan, err := l.machine.Accept(local)
-	if err != nil {
-		l.machine.Reject()
-		return nil, nil, err
-	}
-	l.line, err = audioLine(plan)
-	return fresh, answer, err
 }
 
 // changeable refuses what a running call cannot follow, before anything is agreed.
@@ -131,6 +151,11 @@ func (c *Call) changeable(l *leg, o *negotiate.Offered) error {
 		return nil
 	}
 	return &negotiate.Refused{Code: 488, Warning: fmt.Sprintf("399 peercall %q", why), Reason: why}
+}
+
+func refuse(err error, respond respond) {
+	code, headers := refusal(err)
+	_ = respond(code, "", "", nil, headers...)
 }
 
 // refusal is the status that an offer is refused with, and its Warning.

@@ -19,7 +19,7 @@ func (c *Call) watch(k *link) {
 }
 
 // look ends the call when its path or its keys are gone, or when the peer has
-// been silent for too long.
+// been silent for too long; before that it looks for a new path.
 func (c *Call) look(k *link) {
 	if c.state == ended {
 		return
@@ -37,18 +37,21 @@ func (c *Call) look(k *link) {
 	if l == nil || l.ready() != k {
 		return // replaced
 	}
-	// On hold by either side a peer may be silent, also one that could play music.
-	if limit := c.ep.cfg.MediaTimeout; limit > 0 && l.line.Receiving && l.line.Sending {
-		last := k.stream.Stats().LastReceived
-		if k.since.After(last) {
-			last = k.since
-		}
-		if silent := time.Since(last); silent >= limit {
-			c.hangUp(&EndError{Cause: MediaTimeout, Reason: "no packet for " + silent.Round(time.Second).String()})
-			return
-		}
-	} else {
+	heard := k.stream.Stats().LastReceived
+	if k.since.After(heard) {
+		heard = k.since
+	}
+	limit := c.ep.cfg.MediaTimeout
+	switch silent := time.Since(heard); {
+	case !l.line.Receiving || !l.line.Sending:
+		// On hold by either side a peer may be silent, also one that could play music.
 		k.since = time.Now() // the clock starts anew when the peer sends again
+	case limit > 0 && silent >= limit:
+		c.hangUp(&EndError{Cause: MediaTimeout, Reason: "no packet for " + silent.Round(time.Second).String()})
+		return
+	}
+	if l.line.ICE != nil {
+		c.revive(l, k, heard)
 	}
 	c.watch(k)
 }
