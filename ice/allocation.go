@@ -85,12 +85,13 @@ func (b *base) allocate(ctx context.Context, server netip.AddrPort, s Server) (*
 	if err != nil {
 		return nil, err
 	}
-	w := &relayWriter{pc: rc, peers: map[netip.AddrPort]*relayPeer{}}
+	w := &relayWriter{pc: rc, peers: map[netip.AddrPort]*relayPeer{}, turns: map[netip.Addr]chan struct{}{}}
 	var once sync.Once
 	r := newBase(b.g, addr, w, func() error {
 		once.Do(func() {
 			_ = rc.Close() // a Refresh with lifetime zero, not waited for
-			c.Close()      // ends the transactions that writers wait for
+			tc.muted.Store(true)
+			c.Close() // ends the transactions that writers wait for
 			b.unhook(tc)
 			w.close()
 		})
@@ -144,14 +145,16 @@ type relayWriter struct {
 
 	mu     sync.RWMutex
 	peers  map[netip.AddrPort]*relayPeer
+	turns  map[netip.Addr]chan struct{}
 	closed bool
 }
 
 type relayPeer struct {
 	addr  *net.UDPAddr
-	open  bool      // packets go straight
-	wait  [][]byte  // while the permission is asked for; nil otherwise
-	retry time.Time // after a refusal
+	turn  chan struct{} // held while a permission for its IP address is asked for
+	open  bool          // packets go straight
+	wait  [][]byte      // while the permission is asked for; nil otherwise
+	retry time.Time     // after a refusal
 }
 
 const (
@@ -177,7 +180,12 @@ func (w *relayWriter) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, erro
 		if len(w.peers) >= maxRelayPeers {
 			return len(p), nil
 		}
-		peer = &relayPeer{addr: net.UDPAddrFromAddrPort(to)}
+		turn := w.turns[to.Addr()]
+		if turn == nil {
+			turn = make(chan struct{}, 1)
+			w.turns[to.Addr()] = turn
+		}
+		peer = &relayPeer{addr: net.UDPAddrFromAddrPort(to), turn: turn}
 		w.peers[to] = peer
 	}
 	switch {
@@ -196,6 +204,8 @@ func (w *relayWriter) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, erro
 // permit sends the first packets to an address. It ends when the queue is empty
 // or the permission was refused; Client.Close unblocks it.
 func (w *relayWriter) permit(peer *relayPeer) {
+	peer.turn <- struct{}{} // the client would wait for the same permission under a lock
+	defer func() { <-peer.turn }()
 	for {
 		w.mu.Lock()
 		if len(peer.wait) == 0 {
@@ -236,7 +246,7 @@ func (t *turnConn) WriteTo(p []byte, to net.Addr) (int, error) {
 		return 0, err
 	}
 	if t.muted.Load() {
-		return len(p), nil
+		return 0, net.ErrClosed
 	}
 	return t.b.out.WriteToUDPAddrPort(p, a)
 }

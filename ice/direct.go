@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Direct gives the path to a peer without ICE, from the advertised port. It
@@ -82,6 +83,9 @@ func (g *Gatherer) ReleaseRTCP() {
 	g.mu.Lock()
 	b := g.rtcp
 	g.rtcp = nil
+	if b != nil {
+		g.reflexive = slices.DeleteFunc(slices.Clone(g.reflexive), func(r reflexive) bool { return r.b == b })
+	}
 	g.mu.Unlock()
 	if b == nil {
 		return

@@ -30,12 +30,12 @@ const (
 
 // revival is what a call does about a silent path. The call's goroutine owns it.
 type revival struct {
-	asking  bool      // the servers are asked
-	asked   time.Time // when they were last
-	idle    int       // how often in a row they had nothing new
-	began   time.Time // the last restart of ours
-	baseTo  netip.AddrPort
-	base    netip.AddrPort // where the peer at baseTo saw us at first
+	asking  bool           // the servers are asked
+	asked   time.Time      // when they were last
+	idle    int            // how often in a row they had nothing new
+	began   time.Time      // the last restart of ours
+	pair    ice.Pair       // in use
+	base    netip.AddrPort // where the peer saw us on it at first
 	changes int            // restarts so far, by either side
 }
 
@@ -56,8 +56,8 @@ func (c *Call) revive(l *leg, k *link, heard time.Time) {
 	// The peer answers our checks where they come from: it is first to see that
 	// this has changed.
 	moved := false
-	if remote := k.path.Selected().Remote.Addr; remote != v.baseTo || !v.base.IsValid() {
-		v.baseTo, v.base = remote, stats.Mapped
+	if pair := k.path.Selected(); pair != v.pair || !v.base.IsValid() {
+		v.pair, v.base = pair, stats.Mapped
 	} else {
 		moved = stats.Mapped.IsValid() && stats.Mapped != v.base
 	}
