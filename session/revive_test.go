@@ -192,3 +192,39 @@ func TestPathBreaks(t *testing.T) {
 		}
 	})
 }
+
+// The STUN servers are gone as well. A peer behind a full cone still says where it
+// sees us, and its checks find us.
+func TestNATForgetsWithoutServers(t *testing.T) {
+	inWorldOver(t, "udp", netsim.FullCone, func(w *world) {
+		alice, bob := w.established()
+		talk(w.T, alice, bob)
+		before := map[string]session.Security{"alice": alice.Security(), "bob": bob.Security()}
+		w.hosts["relay"].Crash(true)
+		w.forget(false, "bob")
+		w.goesOn(alice, bob, before)
+	})
+}
+
+// Either side hangs up at any moment of a restart whose servers do not answer: both
+// calls end, and nothing stays behind.
+func TestHangUpWhileTheNATIsForgotten(t *testing.T) {
+	for at := 4 * time.Second; at < 20*time.Second; at += 1500 * time.Millisecond {
+		for _, who := range []string{"alice", "bob"} {
+			inWorldOver(t, "udp", netsim.FullCone, func(w *world) {
+				alice, bob := w.established()
+				talk(w.T, alice, bob)
+				w.hosts["relay"].Crash(true)
+				w.forget(false, "bob")
+				time.Sleep(at)
+				one, other := alice, bob
+				if who == "bob" {
+					one, other = bob, alice
+				}
+				_ = one.Close()
+				_ = one.Wait(w.Context())
+				_ = other.Wait(w.Context())
+			})
+		}
+	}
+}
