@@ -25,6 +25,8 @@ type inbound struct {
 	ssrcs   int            // with SRTP state
 	streams []*Stream
 	early   []earlyPacket
+
+	flushing bool // what was held is being delivered
 }
 
 type earlyPacket struct {
@@ -86,19 +88,28 @@ func (t *Transport) receiveRTP(p []byte, from netip.AddrPort) {
 		t.in.mu.Unlock()
 		return
 	}
-	if !t.in.ready || len(t.in.streams) == 0 {
+	if !t.in.ready || len(t.in.streams) == 0 || t.in.flushing {
 		t.hold(p, from)
 		t.in.mu.Unlock()
 		return
 	}
-	now := time.Now()
-	early := t.in.early
-	t.in.early = nil
-	for _, e := range early {
-		t.deliver(now, e.p, e.from)
-	}
-	t.deliver(now, p, from)
+	t.deliver(time.Now(), p, from)
 	t.in.mu.Unlock()
+}
+
+// flush hands on what was held, when there are keys and a stream. What comes
+// meanwhile is held behind it: one goroutine at a time delivers. in.mu is held.
+func (t *Transport) flush() {
+	if !t.in.ready || len(t.in.streams) == 0 || t.in.flushing {
+		return
+	}
+	t.in.flushing = true
+	for len(t.in.early) > 0 {
+		e := t.in.early[0]
+		t.in.early = t.in.early[1:]
+		t.deliver(time.Now(), e.p, e.from)
+	}
+	t.in.early, t.in.flushing = nil, false
 }
 
 // hold keeps a copy of a packet that came before the keys or the stream: the
@@ -150,7 +161,7 @@ func (t *Transport) deliver(now time.Time, p []byte, from netip.AddrPort) {
 	}
 	t.in.mu.Unlock()
 	defer t.in.mu.Lock()
-	s.receive(now, &t.in.hdr, payload) // hdr belongs to the path's reader, which we are
+	s.receive(now, &t.in.hdr, payload) // hdr belongs to whoever delivers: the path's reader, or flush
 }
 
 // open authenticates and decrypts an SRTP packet in place. in.mu is held.

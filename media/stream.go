@@ -108,7 +108,9 @@ func (c *StreamConfig) check() (pttable, error) {
 	return types, nil
 }
 
-// NewStream starts a stream: it sends from the next tick of the clock on.
+// NewStream starts a stream: it sends from the next tick of the clock on. Packets
+// that came before are handed on at once: OnPacket and OnDTMF may be called before
+// it returns.
 func (t *Transport) NewStream(cfg *StreamConfig) (*Stream, error) {
 	c := *cfg
 	types, err := c.check()
@@ -130,6 +132,7 @@ func (t *Transport) NewStream(cfg *StreamConfig) (*Stream, error) {
 	}
 	t.in.streams = append(t.in.streams, s)
 	s.remove = t.clock.add(s)
+	t.flush()
 	t.in.mu.Unlock()
 	return s, nil
 }

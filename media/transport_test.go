@@ -282,6 +282,9 @@ func TestEarlyPacketsWait(t *testing.T) {
 		sendPackets(t, sa, 30) // before the other end has a stream
 		var seqs []uint16
 		packetsOnly(t, b, func(h *rtp.Header, _ []byte) { seqs = append(seqs, h.SequenceNumber) })
+		if len(seqs) != maxEarly {
+			t.Errorf("%d packets delivered with the stream, want the %d held", len(seqs), maxEarly)
+		}
 		sendPackets(t, sa, 1)
 		synctest.Wait()
 		if len(seqs) != maxEarly+1 || b.Stats().DroppedEarly != 30-maxEarly {
