@@ -179,8 +179,8 @@ func (ep *Endpoint) incoming(inv *sip.IncomingInvite) {
 	c := newCall(ep, false)
 	in := &Incoming{call: c, inv: inv, gathered: make(chan struct{})}
 	c.in, c.state = in, ringing
-	if code, warning := in.judge(); code != 0 {
-		ep.refuseInvite(inv, code, warning)
+	if code, headers := in.judge(); code != 0 {
+		ep.refuseInvite(inv, code, headers...)
 		return
 	}
 	if err := c.begin(ep.life); err != nil {
@@ -188,7 +188,7 @@ func (ep *Endpoint) incoming(inv *sip.IncomingInvite) {
 		if errors.Is(err, errEndpointClosed) {
 			code = 503
 		}
-		ep.refuseInvite(inv, code, "")
+		ep.refuseInvite(inv, code)
 		return
 	}
 	inv.Handle(func(ev sip.IncomingEvent) {
@@ -198,40 +198,30 @@ func (ep *Endpoint) incoming(inv *sip.IncomingInvite) {
 	c.post(in.serve)
 }
 
-// judge reads the offer: the status that refuses it and its Warning, or 0.
-func (in *Incoming) judge() (code int, warning string) {
+// judge reads the offer: the status that refuses it and what goes with it, or 0.
+func (in *Incoming) judge() (code int, headers []sip.Header) {
 	ep := in.call.ep
 	if ep.cfg.Handler == nil {
-		return 480, ""
+		return 480, nil
 	}
 	in.call.secure = in.inv.Dialog.Secure()
 	in.machine = in.call.newMachine(in.call.security.weakest())
 	body := in.inv.Request.Body()
 	if len(body) == 0 {
 		in.late = true
-		return 0, ""
+		return 0, nil
 	}
 	if body = sdpBody(in.inv.Request); body == nil {
-		return 415, ""
+		return 415, []sip.Header{sip.NewHeader("Accept", sdpType)}
 	}
 	if _, err := in.machine.Receive(body); err != nil {
-		if r, ok := errors.AsType[*negotiate.Refused](err); ok {
-			return r.Code, r.Warning
-		}
-		return 488, ""
+		return refusal(err)
 	}
-	return 0, ""
+	return 0, nil
 }
 
-func (ep *Endpoint) refuseInvite(inv *sip.IncomingInvite, code int, warning string) {
+func (ep *Endpoint) refuseInvite(inv *sip.IncomingInvite, code int, headers ...sip.Header) {
 	ep.count(func(s *Stats) { s.Refused++ })
-	var headers []sip.Header
-	if warning != "" {
-		headers = append(headers, sip.NewHeader("Warning", warning))
-	}
-	if code == 415 {
-		headers = append(headers, sip.NewHeader("Accept", sdpType))
-	}
 	if err := inv.Respond(code, "", "", nil, headers...); err != nil {
 		ep.cfg.Log.Debug("refusal not sent", "code", code, "err", err)
 	}

@@ -335,7 +335,7 @@ func (d *Dialog) Reinvite(contentType string, body []byte, on func(InviteEvent),
 		return nil, ErrClosed
 	case !d.state.mayInvite():
 		d.mu.Unlock()
-		return nil, &StatusError{Code: 491, Reason: reasonPhrase(491), From: "this side"}
+		return nil, &StatusError{Code: 491, Reason: transport.Reason(491), From: "this side"}
 	}
 	d.state.inviting = true
 	d.mu.Unlock()

@@ -263,7 +263,7 @@ func (o *OutgoingInvite) do(act clientAct, dialog *Dialog, res *Response, err er
 		o.fail(err)
 	case doTerminated:
 		o.over(o.within)
-		o.fail(&StatusError{Code: 487, Reason: reasonPhrase(487), From: o.req.Recipient.String()})
+		o.fail(&StatusError{Code: 487, Reason: transport.Reason(487), From: o.req.Recipient.String()})
 	case doTimeout:
 		o.over(o.within)
 		o.fail(ErrTimeout)

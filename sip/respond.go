@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/peercall/peercall/sip/internal/transport"
 )
 
 // answer is a response in the making.
@@ -22,7 +24,7 @@ type answer struct {
 func (a *Agent) response(req *Request, ans *answer) *Response {
 	reason := ans.reason
 	if reason == "" {
-		reason = reasonPhrase(ans.code)
+		reason = transport.Reason(ans.code)
 	}
 	res := sipmsg.NewResponse(ans.code, oneLine(reason))
 	for _, h := range req.Headers() {

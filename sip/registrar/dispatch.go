@@ -186,7 +186,7 @@ func (s *Server) respond(in *inbound, code int, extra ...sipmsg.Header) {
 }
 
 func (s *Server) response(in *inbound, code int, extra []sipmsg.Header) *sipmsg.Response {
-	res := sipmsg.NewResponseFromRequest(in.req, code, reason(code), nil)
+	res := sipmsg.NewResponseFromRequest(in.req, code, transport.Reason(code), nil)
 	for _, h := range extra {
 		res.AppendHeader(h)
 	}
@@ -196,49 +196,4 @@ func (s *Server) response(in *inbound, code int, extra []sipmsg.Header) *sipmsg.
 func isRequest(in transport.Inbound) bool {
 	_, ok := in.Msg.(*sipmsg.Request)
 	return ok
-}
-
-func reason(code int) string {
-	switch code {
-	case 100:
-		return "Trying"
-	case 200:
-		return "OK"
-	case 400:
-		return "Bad Request"
-	case 401:
-		return "Unauthorized"
-	case 403:
-		return "Forbidden"
-	case 404:
-		return "Not Found"
-	case 407:
-		return "Proxy Authentication Required"
-	case 408:
-		return "Request Timeout"
-	case 416:
-		return "Unsupported URI Scheme"
-	case 420:
-		return "Bad Extension"
-	case 423:
-		return "Interval Too Brief"
-	case 440:
-		return "Max-Breadth Exceeded" // RFC 5393 section 5.3.3
-	case 480:
-		return "Temporarily Unavailable"
-	case 481:
-		return "Call/Transaction Does Not Exist"
-	case 482:
-		return "Loop Detected"
-	case 483:
-		return "Too Many Hops"
-	case 487:
-		return "Request Terminated"
-	case 500:
-		return "Server Internal Error"
-	case 503:
-		return "Service Unavailable"
-	default:
-		return "Refused"
-	}
 }
