@@ -44,15 +44,7 @@ func TestNormalCall(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inWorldOver(t, c.transport, c.nat, func(w *world) {
-				calls := make(chan *session.Call, 1)
-				bob := w.person("bob", answering(calls))
-				alice := w.person("alice", nil)
-				w.registered(alice, bob)
-				call, err := alice.Dial(w.Context(), "sip:bob@example.org", nil)
-				if err != nil {
-					w.Fatal(err)
-				}
-				bobs := <-calls
+				call, bobs := w.established()
 				talk(w.T, call, bobs)
 				if s := call.Security(); s.Profile != "DTLS-SRTP" || s.Suite != "AEAD_AES_128_GCM" || s.RemoteFingerprint != bobs.Security().LocalFingerprint {
 					w.Errorf("protected by %+v, want DTLS-SRTP with AES-GCM and bob's fingerprint", s)
@@ -176,15 +168,7 @@ func TestRFC3261Section9CancelCrosses200(t *testing.T) {
 
 func TestBothHangUpAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
-		calls := make(chan *session.Call, 1)
-		bob := w.person("bob", answering(calls))
-		alice := w.person("alice", nil)
-		w.registered(alice, bob)
-		call, err := alice.Dial(w.Context(), "sip:bob@example.org", nil)
-		if err != nil {
-			w.Fatal(err)
-		}
-		bobs := <-calls
+		call, bobs := w.established()
 		talk(w.T, call, bobs)
 		errs := make(chan error, 2)
 		for _, c := range []*session.Call{call, bobs} {
@@ -400,15 +384,7 @@ func TestNothingBeforeAnswer(t *testing.T) {
 
 func TestDTMF(t *testing.T) {
 	inWorld(t, func(w *world) {
-		calls := make(chan *session.Call, 1)
-		bob := w.person("bob", answering(calls))
-		alice := w.person("alice", nil)
-		w.registered(alice, bob)
-		call, err := alice.Dial(w.Context(), "sip:bob@example.org", nil)
-		if err != nil {
-			w.Fatal(err)
-		}
-		bobs := <-calls
+		call, bobs := w.established()
 		for _, c := range []struct {
 			who      string
 			from, to *session.Call

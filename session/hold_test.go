@@ -12,20 +12,6 @@ import (
 	"github.com/peercall/peercall/sip"
 )
 
-// established is an answered call between alice and bob, at home behind NATs.
-func (w *world) established(change ...func(*session.Config)) (alice, bob *session.Call) {
-	w.Helper()
-	calls := make(chan *session.Call, 1)
-	b := w.person("bob", answering(calls), change...)
-	a := w.person("alice", nil, change...)
-	w.registered(a, b)
-	call, err := a.Dial(w.Context(), "sip:bob@example.org", nil)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return call, <-calls
-}
-
 // TestRFC3264Section84HoldAndResume: either side holds; the held side hears
 // nothing, the holding side neither; encryption stays; resuming brings both back.
 func TestRFC3264Section84HoldAndResume(t *testing.T) {

@@ -276,3 +276,17 @@ func (w *world) lost() int {
 	defer w.mu.Unlock()
 	return w.dropped
 }
+
+// established is an answered call between alice and bob, at home behind NATs.
+func (w *world) established(change ...func(*session.Config)) (alice, bob *session.Call) {
+	w.Helper()
+	calls := make(chan *session.Call, 1)
+	b := w.person("bob", answering(calls), change...)
+	a := w.person("alice", nil, change...)
+	w.registered(a, b)
+	call, err := a.Dial(w.Context(), "sip:bob@example.org", nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return call, <-calls
+}
